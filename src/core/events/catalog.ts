@@ -1,0 +1,42 @@
+/**
+ * Every event type and the shape of its data. Payloads carry ids and primitives, never entities; a
+ * shape changes by addition only. Types are dotted, from the general to the particular.
+ */
+export interface EventCatalog {
+  'dataset.created': { datasetId: number; name: string; createdBy: number };
+  'dataset.updated': { datasetId: number; changed: string[] };
+  'dataset.deleted': { datasetId: number; deletedAt: string };
+  'dataset.restored': { datasetId: number };
+  'dataset.version.created': {
+    datasetId: number;
+    versionId: number;
+    versionNumber: number;
+    digest: string;
+    branch: string;
+  };
+  'dataset.branch.created': { datasetId: number; branch: string; digest: string | null };
+  'dataset.branch.updated': {
+    datasetId: number;
+    branch: string;
+    digest: string | null;
+    previousDigest: string | null;
+    /** What it was called before; the same name where it was not renamed. */
+    previousName: string;
+    isProtected: boolean;
+  };
+  'dataset.branch.deleted': { datasetId: number; branch: string; digest: string | null };
+  'dataset.tag.created': { datasetId: number; tag: string; digest: string };
+  'dataset.tag.deleted': { datasetId: number; tag: string; digest: string };
+  'dataset.merged': {
+    datasetId: number;
+    from: string;
+    into: string;
+    digest: string;
+    kind: 'fast-forward' | 'merge';
+  };
+  'file.uploaded': { fileId: number; sha256: string; sizeBytes: number };
+  'file.deduplicated': { fileId: number; sha256: string; sizeBytes: number };
+  'file.deleted': { fileId: number; sha256: string; sizeBytes: number };
+}
+
+export type EventType = keyof EventCatalog;
