@@ -1,0 +1,16 @@
+import { Access1763600000001 } from './1763600000001-access.js';
+import { Storage1763600000002 } from './1763600000002-storage.js';
+import { Datasets1763600000003 } from './1763600000003-datasets.js';
+import { Versioning1763600000004 } from './1763600000004-versioning.js';
+import { Events1763600000005 } from './1763600000005-events.js';
+import { Platform1763600000006 } from './1763600000006-platform.js';
+
+/** Every migration, in order. */
+export const MIGRATIONS = [
+  Access1763600000001,
+  Storage1763600000002,
+  Datasets1763600000003,
+  Versioning1763600000004,
+  Events1763600000005,
+  Platform1763600000006,
+];

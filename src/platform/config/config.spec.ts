@@ -1,0 +1,51 @@
+import { describe, expect, it } from '@jest/globals';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { describeConfig, InvalidConfig, readConfig } from './config.js';
+
+describe('the configuration', () => {
+  it('stands on its own without any variable', () => {
+    const config = readConfig({});
+    expect(config.PORT).toBe(3000);
+    expect(config.HOST).toBe('127.0.0.1');
+    expect(config.GC_GRACE).toBe(24 * 3600 * 1000);
+    expect(path.isAbsolute(config.DATA_DIR)).toBe(true);
+    expect(config.DATABASE_URL).toBeUndefined();
+  });
+
+  it('reads durations, whole numbers and choices, and counts an empty variable as none', () => {
+    const config = readConfig({ GC_GRACE: '15m', PORT: '8080', LOG_LEVEL: 'debug', HOST: '' });
+    expect(config).toMatchObject({
+      GC_GRACE: 900_000,
+      PORT: 8080,
+      LOG_LEVEL: 'debug',
+      HOST: '127.0.0.1',
+    });
+  });
+
+  it.each([
+    ['PORT', '99999', 'a whole number from 0 to 65535'],
+    ['PORT', 'http', 'a whole number'],
+    ['GC_GRACE', '1 day', 'a duration such as 30s'],
+    ['DATABASE_URL', 'mysql://x', 'a URL such as postgres://'],
+    ['STORAGE_URL', '/srv', 'a URL such as file:///'],
+    ['LOG_LEVEL', 'loud', 'LOG_LEVEL'],
+    ['ADMIN_TOKEN', 'short', '16 characters'],
+  ])('refuses %s=%s with a sentence that names it', (name, value, sentence) => {
+    expect(() => readConfig({ [name]: value })).toThrow(InvalidConfig);
+    expect(() => readConfig({ [name]: value })).toThrow(new RegExp(`${name}.*${sentence}|${name}`));
+    expect(() => readConfig({ [name]: value })).toThrow(sentence);
+  });
+
+  it('names every variable that is wrong at once', () => {
+    expect(() => readConfig({ PORT: 'x', GC_GRACE: 'y' })).toThrow(/PORT[\s\S]*GC_GRACE/);
+  });
+
+  it('has a line in the documentation for each variable, with its default', async () => {
+    const page = (await readFile('docs/configuration.md', 'utf8')).replace(/ +/g, ' ');
+    for (const { name, fallback, meaning } of describeConfig()) {
+      expect(page).toContain(`| \`${name}\` |${fallback === null ? '' : ` \`${fallback}\``} |`);
+      expect(page).toContain(meaning);
+    }
+  });
+});

@@ -1,0 +1,120 @@
+import { CannotStart } from '../../core/cannot-start.js';
+import ms from 'ms';
+import path from 'node:path';
+import { z } from 'zod';
+
+const duration = (fallback: string) =>
+  z
+    .string()
+    .regex(/^\d+(ms|s|m|h|d)$/, 'takes a duration such as 30s, 15m or 24h')
+    .default(fallback)
+    .transform((text) => ms(text as ms.StringValue));
+
+const wholeNumber = (fallback: number, minimum: number, maximum: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, 'takes a whole number')
+    .default(String(fallback))
+    .transform(Number)
+    .refine(
+      (value) => value >= minimum && value <= maximum,
+      `takes a whole number from ${minimum} to ${maximum}`,
+    );
+
+const MEBIBYTE = 1024 * 1024;
+
+/** The environment variables, one for one; each description is its line in docs/configuration.md. */
+const schema = z.object({
+  PORT: wholeNumber(3000, 0, 65_535).describe('The TCP port; 0 takes any free one'),
+  HOST: z.string().min(1).default('127.0.0.1').describe('The address to listen on'),
+  DATA_DIR: z
+    .string()
+    .min(1)
+    .default('./data')
+    .transform((dir) => path.resolve(dir))
+    .describe('The embedded database, local artifacts and scratch space'),
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, 'takes a URL such as postgres://user@host:5432/name')
+    .optional()
+    .describe('An outside PostgreSQL; without it one is embedded under DATA_DIR'),
+  DATABASE_POOL_SIZE: wholeNumber(20, 2, 500).describe('How many connections one process opens'),
+  STORAGE_URL: z
+    .string()
+    .regex(/^[a-z][a-z0-9+.-]*:/, 'takes a URL such as file:///srv/varve')
+    .optional()
+    .describe('Where bytes lie; without it under DATA_DIR'),
+  EVENT_BUS_URL: z
+    .string()
+    .regex(/^memory:$/, 'takes memory:, which keeps events durable in the database')
+    .default('memory:')
+    .describe('How events travel'),
+  EVENT_HANDLER_TIMEOUT: duration('15s').describe(
+    'How long the handler of an event may take before it is given up',
+  ),
+  ADMIN_TOKEN: z
+    .string()
+    .min(16, 'takes 16 characters or more')
+    .regex(/^[\x21-\x7e]+$/, 'takes visible ASCII characters, and no space')
+    .optional()
+    .describe("The first administrator's API key; without it one is made and printed once"),
+  LOG_LEVEL: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+    .default('info')
+    .describe('The least severe level that is logged'),
+  GC_GRACE: duration('24h').describe('How long unreferenced bytes are kept'),
+  GC_SCHEDULE: z.string().default('17 * * * *').describe('When garbage is collected, as cron'),
+  STAGING_GRACE: duration('24h').describe(
+    'How long an unfinished upload may lie still before it is garbage',
+  ),
+  UPLOAD_HOLD: duration('24h').describe('How long an upload is kept for its uploader'),
+  DRAFT_TTL: duration('7d').describe('How long a draft may lie unchanged before it is discarded'),
+  DATASET_RETENTION: duration('7d').describe('How long a deleted dataset can be restored'),
+  IDEMPOTENCY_RETENTION: duration('24h').describe('How long an Idempotency-Key is remembered'),
+  JOB_CONCURRENCY: wholeNumber(4, 1, 64).describe('How many jobs one process does at a time'),
+  JOB_RETENTION: duration('30d').describe('How long a job is listed after its end'),
+  JSON_LIMIT_BYTES: wholeNumber(10 * MEBIBYTE, 1024, 1024 * MEBIBYTE).describe(
+    'The largest JSON body',
+  ),
+  IMPORT_LIMIT_BYTES: wholeNumber(1024 * MEBIBYTE, 1024, 1024 * 1024 * MEBIBYTE).describe(
+    'The largest exported dataset that can be imported',
+  ),
+  SHUTDOWN_GRACE: duration('30s').describe('How long running requests may take after SIGTERM'),
+});
+
+/** What the server is told by its environment, parsed: durations in milliseconds, paths absolute. */
+export type Config = Readonly<z.output<typeof schema>>;
+
+export const CONFIG = Symbol('CONFIG');
+
+/** A setting that cannot be used; the message names it and says what it takes. */
+export class InvalidConfig extends CannotStart {
+  override readonly name = 'InvalidConfig';
+
+  constructor(complaints: readonly string[]) {
+    super(complaints.join('\n'));
+  }
+}
+
+/**
+ * Parses and validates the environment. An empty variable counts as none.
+ * @throws InvalidConfig naming each variable that is wrong
+ */
+export function readConfig(environment: NodeJS.ProcessEnv): Config {
+  const given = Object.fromEntries(
+    Object.entries(environment).filter(([name, value]) => name in schema.shape && value !== ''),
+  );
+  const parsed = schema.safeParse(given);
+  if (parsed.success) return parsed.data;
+  throw new InvalidConfig(
+    parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`),
+  );
+}
+
+/** Name, default and meaning of each variable, for the documentation. */
+export function describeConfig(): { name: string; fallback: string | null; meaning: string }[] {
+  return Object.entries(schema.shape).map(([name, field]) => {
+    const fallback = (z.toJSONSchema(field, { io: 'input' }) as { default?: string }).default;
+    return { name, fallback: fallback ?? null, meaning: field.description ?? '' };
+  });
+}

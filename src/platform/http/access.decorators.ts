@@ -1,0 +1,51 @@
+import { applyDecorators, SetMetadata } from '@nestjs/common';
+import { ApiSecurity } from '@nestjs/swagger';
+import type { Permission } from '../../core/contracts/access-policy.js';
+
+/** What an operation needs of its caller. An operation that says nothing is closed to everybody. */
+export type AccessRequirement =
+  | { readonly kind: 'public' }
+  | { readonly kind: 'signed-in' }
+  | { readonly kind: 'admin' }
+  | {
+      readonly kind: 'dataset' | 'file';
+      readonly permission: Permission;
+      /** The route parameter that holds the id. */
+      readonly parameter: string;
+      readonly includeDeleted: boolean;
+    };
+
+/** Where the guard finds an operation's requirement. */
+export const ACCESS_REQUIREMENT = Symbol('ACCESS_REQUIREMENT');
+
+const requires = (requirement: AccessRequirement) => SetMetadata(ACCESS_REQUIREMENT, requirement);
+
+/** Open to everybody, signed in or not. */
+export const Public = () => applyDecorators(requires({ kind: 'public' }), ApiSecurity({}));
+
+/** Open to every signed-in user; what it answers is limited to what that user may read. */
+export const SignedIn = () => requires({ kind: 'signed-in' });
+
+/** Open to administrators. */
+export const AdminOnly = () => requires({ kind: 'admin' });
+
+/** Open to whoever has the permission on the dataset that `parameter` of the route names. */
+export const OnDataset = (
+  permission: Permission,
+  options: { parameter?: string; includeDeleted?: boolean } = {},
+) =>
+  requires({
+    kind: 'dataset',
+    permission,
+    parameter: options.parameter ?? 'datasetId',
+    includeDeleted: options.includeDeleted ?? false,
+  });
+
+/** Open to whoever has the permission on the file that `parameter` of the route names. */
+export const OnFile = (permission: Permission, options: { parameter?: string } = {}) =>
+  requires({
+    kind: 'file',
+    permission,
+    parameter: options.parameter ?? 'fileId',
+    includeDeleted: false,
+  });
