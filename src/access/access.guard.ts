@@ -1,0 +1,81 @@
+import { CanActivate, ExecutionContext, Inject, Injectable } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import type { Request } from 'express';
+import { ACCESS_POLICY, type AccessPolicy } from '../core/contracts/access-policy.js';
+import { UNIT_OF_WORK, type UnitOfWork } from '../core/contracts/unit-of-work.js';
+import type { DatasetId, FileId } from '../core/ids.js';
+import type { Principal } from '../core/principal.js';
+import { Forbidden, Unauthenticated } from '../core/problems.js';
+import { ACCESS_REQUIREMENT, type AccessRequirement } from '../platform/http/access.decorators.js';
+import { parseId } from '../platform/http/id-param.decorator.js';
+// Brings in the declaration of `request.principal`.
+import type {} from '../platform/http/principal.decorator.js';
+import { Authenticator } from './authenticator.js';
+import { FilePermissions } from './file-permissions.js';
+import { judge } from './sql-access-policy.js';
+
+const BEARER = /^Bearer +([\x21-\x7e]+) *$/i;
+
+/** Closes every operation to everybody but those whom its access decorator lets in. */
+@Injectable()
+export class AccessGuard implements CanActivate {
+  constructor(
+    private readonly reflector: Reflector,
+    private readonly authenticator: Authenticator,
+    private readonly filePermissions: FilePermissions,
+    @Inject(ACCESS_POLICY) private readonly policy: AccessPolicy,
+    @Inject(UNIT_OF_WORK) private readonly unitOfWork: UnitOfWork,
+  ) {}
+
+  /** @throws Unauthenticated, Forbidden, NotFound, InvalidInput for an id that is none */
+  async canActivate(context: ExecutionContext): Promise<boolean> {
+    const requirement = this.reflector.get<AccessRequirement | undefined>(
+      ACCESS_REQUIREMENT,
+      context.getHandler(),
+    );
+    if (requirement?.kind === 'public') return true;
+
+    const request = context.switchToHttp().getRequest<Request>();
+    const principal = await this.identify(request);
+    request.principal = principal;
+    await this.check(requirement, principal, request);
+    return true;
+  }
+
+  private async identify(request: Request): Promise<Principal> {
+    const secret = BEARER.exec(request.headers.authorization ?? '')?.[1];
+    const principal = secret ? await this.authenticator.authenticate(secret) : null;
+    if (!principal) throw new Unauthenticated();
+    return principal;
+  }
+
+  private async check(
+    requirement: AccessRequirement | undefined,
+    principal: Principal,
+    request: Request,
+  ): Promise<void> {
+    switch (requirement?.kind) {
+      case 'public':
+      case 'signed-in':
+        return;
+      case 'admin':
+        if (principal.role !== 'admin') throw new Forbidden('Only an administrator may do this.');
+        return;
+      case 'dataset': {
+        const id = parseId<DatasetId>(request.params[requirement.parameter], requirement.parameter);
+        return this.unitOfWork.read((tx) =>
+          this.policy.requireDataset(tx, principal, id, requirement.permission, {
+            includeDeleted: requirement.includeDeleted,
+          }),
+        );
+      }
+      case 'file': {
+        const id = parseId<FileId>(request.params[requirement.parameter], requirement.parameter);
+        const held = await this.filePermissions.of(principal, id);
+        return judge(held, requirement.permission, `File ${id}`);
+      }
+      case undefined:
+        throw new Forbidden('This operation does not say who may call it, so nobody may.');
+    }
+  }
+}

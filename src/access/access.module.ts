@@ -1,0 +1,35 @@
+import { Global, Module } from '@nestjs/common';
+import { APP_GUARD } from '@nestjs/core';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { ACCESS_POLICY } from '../core/contracts/access-policy.js';
+import { bind } from '../core/token.js';
+import { AccessGuard } from './access.guard.js';
+import { AdminBootstrap } from './admin-bootstrap.js';
+import { ApiKeyEntity } from './api-key.entity.js';
+import { ApiKeysController } from './api-keys.controller.js';
+import { ApiKeysService } from './api-keys.service.js';
+import { Authenticator } from './authenticator.js';
+import { FilePermissions } from './file-permissions.js';
+import { SqlAccessPolicy } from './sql-access-policy.js';
+import { UserEntity } from './user.entity.js';
+import { UsersController } from './users.controller.js';
+import { UsersService } from './users.service.js';
+
+/** Who may come in, and what they may do. Its guard closes every operation by default. */
+@Global()
+@Module({
+  imports: [TypeOrmModule.forFeature([UserEntity, ApiKeyEntity])],
+  controllers: [UsersController, ApiKeysController],
+  providers: [
+    AdminBootstrap,
+    ApiKeysService,
+    Authenticator,
+    FilePermissions,
+    SqlAccessPolicy,
+    UsersService,
+    bind(ACCESS_POLICY, SqlAccessPolicy),
+    { provide: APP_GUARD, useClass: AccessGuard },
+  ],
+  exports: [ACCESS_POLICY, AdminBootstrap],
+})
+export class AccessModule {}
