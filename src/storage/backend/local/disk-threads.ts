@@ -1,0 +1,140 @@
+import { GroupCommit } from '../../../platform/database/group-commit.js';
+import { WorkerThread, workerProgram } from '../../worker-thread.js';
+import { DIRECTORY_MODE, UNSYNCABLE } from './durable-directories.js';
+
+/** A file's way from staging to where it stays, both below a root that is there. */
+export interface Move {
+  readonly root: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** What the disk's threads are asked. */
+export type DiskRequest =
+  | { readonly step: 'write'; readonly file: string; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly step: 'move'; readonly moves: readonly Move[] }
+  | { readonly step: 'sync'; readonly directories: readonly string[] };
+
+/** An error of the operating system, on its way between threads. */
+export interface DiskFailure {
+  readonly code: string | null;
+  readonly message: string;
+}
+
+export interface DiskAnswer {
+  /** For each file that was to be moved, or for all of the request; null where all went well. */
+  readonly failures: readonly (DiskFailure | null)[];
+  /** The directories that have to be synced for it to last. */
+  readonly changed: readonly string[];
+}
+
+/** What a thread is started with. */
+export interface DiskSettings {
+  readonly fileMode: number;
+  readonly directoryMode: number;
+  readonly unsyncable: readonly string[];
+}
+
+export const FILE_MODE = 0o640;
+
+/** So much is synced at once: what a journal is asked together, it does in one go. */
+const MAX_WRITERS = 8;
+
+/** One group after the other: what one has made, the next takes for durable. */
+const MOVES = { items: 256, groups: 1 };
+
+/** A thread that nobody has asked for anything for so long gives its memory back. */
+const IDLE_MS = 10_000;
+
+const SETTINGS: DiskSettings = {
+  fileMode: FILE_MODE,
+  directoryMode: DIRECTORY_MODE,
+  unsyncable: UNSYNCABLE,
+};
+
+class DiskThread extends WorkerThread<DiskRequest, DiskAnswer> {
+  private readonly stopWhenIdle = setTimeout(() => {
+    if (this.load === 0) void this.stop();
+    else this.stopWhenIdle.refresh();
+  }, IDLE_MS).unref();
+
+  constructor() {
+    super('disk', workerProgram('disk.worker', import.meta.url), SETTINGS);
+  }
+
+  override ask(request: DiskRequest, handedOver?: ArrayBuffer[]): Promise<DiskAnswer> {
+    this.stopWhenIdle.refresh();
+    return super.ask(request, handedOver);
+  }
+}
+
+/**
+ * The process's threads that do to the disk what would take many steps from here: each writes a
+ * small file whole, one moves many files at once. They are started as they are needed.
+ */
+export class DiskThreads {
+  private readonly writers: DiskThread[] = [];
+  private mover: DiskThread | null = null;
+  private readonly moves = new GroupCommit<Move, void>((group) => this.moveGroup(group), MOVES);
+
+  /**
+   * Writes a new file durably; where that fails, it is not there.
+   * @param bytes the thread's from here on
+   */
+  async write(file: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    const request: DiskRequest = { step: 'write', file, bytes };
+    const { failures } = await this.chooseWriter().ask(request, [bytes.buffer]);
+    throwFirst(failures);
+  }
+
+  /** Renames a file into a directory that is made where there is none; durable when it resolves. */
+  move(one: Move): Promise<void> {
+    return this.moves.submit(one);
+  }
+
+  private async moveGroup(moves: readonly Move[]): Promise<PromiseSettledResult<void>[]> {
+    if (!this.mover?.isAlive) this.mover = new DiskThread();
+    const { failures, changed } = await this.mover.ask({ step: 'move', moves });
+    await this.sync(changed);
+    return failures.map((failure) =>
+      failure
+        ? { status: 'rejected', reason: asError(failure) }
+        : { status: 'fulfilled', value: undefined },
+    );
+  }
+
+  /** Syncs directories side by side: one after the other, each would wait for the disk alone. */
+  private async sync(directories: readonly string[]): Promise<void> {
+    const shareSize = Math.ceil(directories.length / MAX_WRITERS);
+    const shares: Promise<DiskAnswer>[] = [];
+    for (let at = 0; at < directories.length; at += shareSize) {
+      const share = directories.slice(at, at + shareSize);
+      shares.push(this.chooseWriter().ask({ step: 'sync', directories: share }));
+    }
+    try {
+      for (const { failures } of await Promise.all(shares)) throwFirst(failures);
+    } catch (error) {
+      // The mover takes these directories for durable; the next one will look again.
+      await this.mover?.stop();
+      throw error;
+    }
+  }
+
+  private chooseWriter(): DiskThread {
+    const living = this.writers.filter((thread) => thread.isAlive);
+    this.writers.splice(0, this.writers.length, ...living);
+    const idlest = living.toSorted((a, b) => a.load - b.load)[0];
+    if (idlest && (idlest.load === 0 || living.length >= MAX_WRITERS)) return idlest;
+    const thread = new DiskThread();
+    this.writers.push(thread);
+    return thread;
+  }
+}
+
+function throwFirst(failures: DiskAnswer['failures']): void {
+  for (const failure of failures) if (failure) throw asError(failure);
+}
+
+function asError({ code, message }: DiskFailure): Error {
+  return Object.assign(new Error(message), code === null ? {} : { code });
+}

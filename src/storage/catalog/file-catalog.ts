@@ -1,0 +1,103 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { Readable } from 'node:stream';
+import {
+  FileDamaged,
+  FileMissing,
+  type FileCatalog,
+  type StoredFile,
+} from '../../core/contracts/file-catalog.js';
+import {
+  ObjectMissing,
+  STORAGE_BACKEND,
+  type StorageBackend,
+} from '../../core/contracts/storage-backend.js';
+import {
+  UNIT_OF_WORK,
+  type Reader,
+  type Tx,
+  type UnitOfWork,
+} from '../../core/contracts/unit-of-work.js';
+import type { FileId, Sha256 } from '../../core/ids.js';
+import { FileEntity } from '../file.entity.js';
+
+interface FileRow extends Omit<StoredFile, 'fileId' | 'sizeBytes'> {
+  readonly id: FileId;
+  readonly sizeBytes: string;
+}
+
+const SELECT = `
+  SELECT id, content_hash AS sha256, file_size AS "sizeBytes", file_type AS "fileType",
+    mime_type AS "mimeType", compression_type AS "compressionType", metadata,
+    created_at AS "createdAt"
+  FROM files`;
+
+// In the order of the digests, as registering locks them. The key stays free for those who only
+// refer to the row, such as a version entry's foreign key.
+const LOCK = `
+  SELECT id FROM files WHERE id = ANY ($1::integer[]) ORDER BY content_hash FOR NO KEY UPDATE`;
+
+const CHANGE_COUNTS = `
+  UPDATE files SET
+    reference_count = reference_count + changed.by,
+    unreferenced_since = CASE WHEN reference_count + changed.by = 0 THEN now() END
+  FROM unnest($1::integer[], $2::bigint[]) AS changed (id, by)
+  WHERE files.id = changed.id`;
+
+/** The catalogue in PostgreSQL, the bytes in the backend. */
+@Injectable()
+export class SqlFileCatalog implements FileCatalog {
+  constructor(
+    @Inject(UNIT_OF_WORK) private readonly unitOfWork: UnitOfWork,
+    @Inject(STORAGE_BACKEND) private readonly backend: StorageBackend,
+  ) {}
+
+  async find(tx: Reader, ids: readonly FileId[]): Promise<Map<FileId, StoredFile>> {
+    const rows = await tx.query<FileRow>(`${SELECT} WHERE id = ANY ($1::integer[])`, [ids]);
+    return new Map(rows.map((row) => [row.id, toStoredFile(row)]));
+  }
+
+  async findByDigest(tx: Reader, digests: readonly Sha256[]): Promise<Map<Sha256, StoredFile>> {
+    const rows = await tx.query<FileRow>(`${SELECT} WHERE content_hash = ANY ($1::char(64)[])`, [
+      digests,
+    ]);
+    return new Map(rows.map((row) => [row.sha256, toStoredFile(row)]));
+  }
+
+  async addReferences(tx: Tx, ids: readonly FileId[]): Promise<void> {
+    await this.change(tx, ids, 1);
+  }
+
+  async releaseReferences(tx: Tx, ids: readonly FileId[]): Promise<void> {
+    await this.change(tx, ids, -1);
+  }
+
+  async open(file: FileId, range?: { start: number; end: number }): Promise<Readable> {
+    const row = await this.unitOfWork.read(({ manager }) =>
+      manager.findOneBy(FileEntity, { id: file }),
+    );
+    if (!row) throw new FileMissing([file]);
+    if (row.damagedAt) throw new FileDamaged(file);
+    try {
+      return await this.backend.open(row.filePath, range);
+    } catch (error) {
+      if (error instanceof ObjectMissing) throw new FileDamaged(file);
+      throw error;
+    }
+  }
+
+  private async change(tx: Tx, ids: readonly FileId[], by: 1 | -1): Promise<void> {
+    if (ids.length === 0) return;
+    const times = new Map<FileId, number>();
+    for (const id of ids) times.set(id, (times.get(id) ?? 0) + by);
+    const wanted = [...times.keys()];
+    const locked = await tx.query<{ id: FileId }>(LOCK, [wanted]);
+    const present = new Set(locked.map(({ id }) => id));
+    const missing = wanted.filter((id) => !present.has(id));
+    if (missing.length > 0) throw new FileMissing(missing);
+    await tx.query(CHANGE_COUNTS, [wanted, [...times.values()]]);
+  }
+}
+
+function toStoredFile({ id, sizeBytes, ...row }: FileRow): StoredFile {
+  return { ...row, fileId: id, sizeBytes: Number(sizeBytes) };
+}

@@ -1,0 +1,86 @@
+import { Global, Module } from '@nestjs/common';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { ARTIFACT_PRODUCER } from '../core/contracts/artifact-producer.js';
+import {
+  CONTENT_RESPONDER,
+  FILE_CATALOG,
+  REFERENCE_SOURCES,
+} from '../core/contracts/file-catalog.js';
+import { UPLOAD_RECEIVER } from '../core/contracts/staged-upload.js';
+import { STORAGE_BACKEND, type StorageBackend } from '../core/contracts/storage-backend.js';
+import { bind, bindFactory } from '../core/token.js';
+import { CONFIG, type Config } from '../platform/config/config.js';
+import { StreamArtifactProducer } from './artifact/artifact.producer.js';
+import { createStorageBackend } from './backend/backend.factory.js';
+import { SqlFileCatalog } from './catalog/file-catalog.js';
+import { ReferenceSourceRegistry } from './catalog/reference-sources.js';
+import { CollectionController } from './collection/collection.controller.js';
+import { CollectionPreview } from './collection/collection-preview.js';
+import { CollectionService } from './collection/collection.service.js';
+import { Collector } from './collection/collector.js';
+import { DatasetRelease } from './collection/dataset-release.js';
+import { ExpiredHolds } from './collection/expired-holds.js';
+import { ObjectDeletions } from './collection/object-deletions.js';
+import { OrphanSweep } from './collection/orphan-sweep.js';
+import { UnreferencedFiles } from './collection/unreferenced-files.js';
+import { ContentController } from './download/content.controller.js';
+import { ContentLookup } from './download/content-lookup.js';
+import { StoredContentResponder } from './download/content-responder.js';
+import { DownloadBuffers } from './download/download-buffers.js';
+import { OpenObjects } from './download/open-objects.js';
+import { FileEntity } from './file.entity.js';
+import { FilesController } from './files.controller.js';
+import { FilesService } from './files.service.js';
+import { HttpUploadReceiver } from './upload/upload-receiver.js';
+import { UploadHoldEntity } from './upload-hold.entity.js';
+import { VerificationController } from './verification/verification.controller.js';
+import { VerificationService } from './verification/verification.service.js';
+
+/** Bytes: their way in and out, where they lie, who needs them, and what becomes of the rest. */
+@Global()
+@Module({
+  imports: [TypeOrmModule.forFeature([FileEntity, UploadHoldEntity])],
+  controllers: [FilesController, ContentController, CollectionController, VerificationController],
+  providers: [
+    bindFactory(STORAGE_BACKEND, {
+      useFactory: (config: Config) => createStorageBackend(config.STORAGE_URL, config),
+      inject: [CONFIG],
+    }),
+    StreamArtifactProducer,
+    bind(ARTIFACT_PRODUCER, StreamArtifactProducer),
+    HttpUploadReceiver,
+    bind(UPLOAD_RECEIVER, HttpUploadReceiver),
+    SqlFileCatalog,
+    bind(FILE_CATALOG, SqlFileCatalog),
+    ReferenceSourceRegistry,
+    bind(REFERENCE_SOURCES, ReferenceSourceRegistry),
+    FilesService,
+    ContentLookup,
+    { provide: DownloadBuffers, useFactory: () => new DownloadBuffers() },
+    {
+      provide: OpenObjects,
+      useFactory: (backend: StorageBackend) => new OpenObjects(backend),
+      inject: [STORAGE_BACKEND],
+    },
+    StoredContentResponder,
+    bind(CONTENT_RESPONDER, StoredContentResponder),
+    ExpiredHolds,
+    UnreferencedFiles,
+    OrphanSweep,
+    ObjectDeletions,
+    Collector,
+    CollectionPreview,
+    CollectionService,
+    DatasetRelease,
+    VerificationService,
+  ],
+  exports: [
+    STORAGE_BACKEND,
+    ARTIFACT_PRODUCER,
+    UPLOAD_RECEIVER,
+    FILE_CATALOG,
+    REFERENCE_SOURCES,
+    CONTENT_RESPONDER,
+  ],
+})
+export class StorageModule {}
