@@ -1,0 +1,389 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { Readable } from 'node:stream';
+import { ARTIFACT_PRODUCER, type ArtifactProducer } from '../core/contracts/artifact-producer.js';
+import {
+  DATASET_REPOSITORY,
+  type DatasetRepository,
+} from '../core/contracts/dataset-repository.js';
+import { EVENT_BUS, type EventBus } from '../core/contracts/event-bus.js';
+import { FILE_CATALOG, FileMissing, type FileCatalog } from '../core/contracts/file-catalog.js';
+import type { Tx } from '../core/contracts/unit-of-work.js';
+import {
+  NothingChanged,
+  RefMoved,
+  type CommitRequest,
+  type VersionEntry,
+  type VersionOperation,
+  type VersionRecord,
+} from '../core/contracts/versions.js';
+import type { DatasetId, FileId, Sha256, UserId, VersionId } from '../core/ids.js';
+import { InvalidInput, NotFound } from '../core/problems.js';
+import { Checks } from './checks.js';
+import {
+  OVERLAY_MEDIA_TYPE,
+  overlayDocument,
+  type OverlayEntry,
+  type OverlayHeader,
+} from './graph/document.js';
+import {
+  applyOperations,
+  totalsDelta,
+  touchedPaths,
+  type Change,
+  type Content,
+} from './graph/overlay.js';
+import { parsePath } from './graph/path.js';
+import { parsePointerName } from './graph/ref.js';
+import { Lineages } from './lineages.js';
+import { EMPTY_POSITION, readPosition, type ReadPosition } from './position.js';
+import { BranchProtected, NotABranch, PointerExists } from './versioning.problems.js';
+import {
+  changedEntries,
+  insertEntries,
+  insertVersion,
+  type LockedBranch,
+  type NewVersion,
+  type VersionRow,
+} from './version-insert.js';
+import { VersionTree } from './version-tree.js';
+import { versionById } from './version-rows.js';
+
+export const MAX_MESSAGE_LENGTH = 10_000;
+
+/** What a version changes against the branch's head, wherever that is kept until it is stored. */
+export interface Overlay {
+  readonly changes: number;
+  /** Of the whole version. */
+  readonly totals: { readonly files: number; readonly sizeBytes: number };
+  /** In path order, each time anew. */
+  entries(): AsyncIterable<ChangedEntry>;
+  /** Stores the version with its entries and their references. */
+  store(tx: Tx, row: VersionRow): Promise<VersionId>;
+}
+
+/** A path that a version changes; null where it removes it. */
+export interface ChangedEntry {
+  readonly path: string;
+  readonly entry: VersionEntry | null;
+}
+
+/** Makes versions: the one place where rows, totals, digest, references and event come together. */
+@Injectable()
+export class Commits {
+  constructor(
+    @Inject(ARTIFACT_PRODUCER) private readonly artifacts: ArtifactProducer,
+    @Inject(FILE_CATALOG) private readonly files: FileCatalog,
+    @Inject(EVENT_BUS) private readonly events: EventBus,
+    @Inject(DATASET_REPOSITORY) private readonly datasets: DatasetRepository,
+    private readonly tree: VersionTree,
+    private readonly lineages: Lineages,
+    private readonly checks: Checks,
+  ) {}
+
+  /** See `VersionWriter.commit`. */
+  async commit(tx: Tx, request: CommitRequest): Promise<VersionRecord> {
+    requireOperations(request.operations);
+    const branch = await this.lock(tx, request.datasetId, request.branch);
+    if (request.expectedParent !== undefined) {
+      await this.requireHead(tx, branch, request.expectedParent);
+    }
+    return this.commitOn(tx, branch, request);
+  }
+
+  /**
+   * Applies operations to a locked branch and makes what they amount to its next version.
+   * @throws PathMissing, PathExists, NothingChanged, FileMissing, InvalidInput
+   */
+  async commitOn(
+    tx: Tx,
+    branch: LockedBranch,
+    request: Pick<CommitRequest, 'author' | 'message' | 'operations'>,
+  ): Promise<VersionRecord> {
+    const { author, message, operations } = request;
+    requireOperations(operations);
+    const position = await this.positionOf(tx, branch);
+    const before = await this.tree.lookup(tx, position, touchedPaths(operations));
+    const changes = applyOperations(before, operations);
+    if (changes.length === 0) throw new NothingChanged();
+    const overlay = await this.overlayOf(tx, branch, before, changes);
+    return this.record(tx, branch, { author, message, mergeParent: null, position }, overlay);
+  }
+
+  /** What a branch's head is read from. */
+  async positionOf(tx: Tx, { head }: LockedBranch): Promise<ReadPosition> {
+    return head ? readPosition(tx, head.id) : EMPTY_POSITION;
+  }
+
+  /**
+   * Locks a branch for a commit and takes the next version number.
+   * @throws NotFound, NotABranch, BranchProtected
+   */
+  async lock(
+    tx: Tx,
+    datasetId: DatasetId,
+    name: string,
+    { forMerge = false } = {},
+  ): Promise<LockedBranch> {
+    const branch = parsePointerName(name, 'branch');
+    // The row lock on the dataset orders its commits; whoever loses gives the number back.
+    const [dataset] = await tx.query<{ name: string; versionNumber: number }>(
+      `UPDATE datasets SET last_version_number = last_version_number + 1
+       WHERE id = $1 AND deleted_at IS NULL
+       RETURNING name, last_version_number AS "versionNumber"`,
+      [datasetId],
+    );
+    if (!dataset) throw new NotFound(`Dataset ${datasetId}`);
+    const [pointer] = await tx.query<{
+      id: number;
+      versionId: VersionId | null;
+      isTag: boolean;
+      isProtected: boolean;
+    }>(
+      `SELECT id, dataset_version_id AS "versionId", is_tag AS "isTag",
+         is_protected AS "isProtected" FROM dataset_pointers
+       WHERE dataset_id = $1 AND pointer_name = $2 FOR UPDATE`,
+      [datasetId, branch],
+    );
+    if (!pointer) throw new NotFound(`Branch ${JSON.stringify(branch)} of dataset ${datasetId}`);
+    if (pointer.isTag) throw new NotABranch(branch);
+    if (pointer.isProtected && !forMerge) throw new BranchProtected(branch);
+    return {
+      datasetId,
+      datasetName: dataset.name,
+      branch,
+      pointerId: pointer.id,
+      versionNumber: dataset.versionNumber,
+      isProtected: pointer.isProtected,
+      head: pointer.versionId === null ? null : await versionById(tx, pointer.versionId),
+    };
+  }
+
+  /** @throws RefMoved when the branch's head is another version */
+  async requireHead(tx: Tx, branch: LockedBranch, expected: VersionId | null): Promise<void> {
+    const actual = branch.head?.id ?? null;
+    if (actual === expected) return;
+    throw new RefMoved({
+      ref: branch.branch,
+      expected: expected === null ? null : ((await versionById(tx, expected))?.digest ?? null),
+      actual: branch.head?.digest ?? null,
+    });
+  }
+
+  /**
+   * Stores a version as the branch's new head.
+   * @throws ChecksFailed
+   */
+  async record(
+    tx: Tx,
+    branch: LockedBranch,
+    version: NewVersion,
+    overlay: Overlay,
+  ): Promise<VersionRecord> {
+    const { datasetId, head } = branch;
+    await this.checks.require(tx, {
+      datasetId,
+      branch: branch.branch,
+      parentId: head?.id ?? null,
+      fileCount: overlay.totals.files,
+      totalSizeBytes: overlay.totals.sizeBytes,
+      changes: () => overlay.entries(),
+      has: (paths) => this.#pathsWith(tx, version.position, overlay, paths),
+    });
+    const author = await authorOf(tx, version.author);
+    const header: OverlayHeader = {
+      dataset: { id: datasetId, name: branch.datasetName },
+      branch: branch.branch,
+      number: branch.versionNumber,
+      parents: [head, version.mergeParent].flatMap((parent) => parent?.digest ?? []),
+      author: { id: version.author, name: author.name },
+      time: author.time.toISOString(),
+      message: version.message,
+      fileCount: overlay.totals.files,
+      totalSizeBytes: overlay.totals.sizeBytes,
+    };
+    const document = await this.#storeDocument(tx, header, overlay);
+    const place = await this.lineages.placeChild(tx, {
+      dataset: datasetId,
+      parent: head?.id ?? null,
+      position: version.position,
+      changes: overlay.changes,
+    });
+    const id = await overlay.store(tx, {
+      branch,
+      version,
+      committedAt: author.time,
+      document,
+      place,
+    });
+    await this.files.addReferences(tx, [document.fileId]);
+    await tx.query(
+      `UPDATE dataset_pointers SET dataset_version_id = $2, updated_at = now() WHERE id = $1`,
+      [branch.pointerId, id],
+    );
+    await this.lineages.compactWhereWorthwhile(tx, {
+      id,
+      dataset: datasetId,
+      fileCount: overlay.totals.files,
+      changes: overlay.changes,
+    });
+    await this.#tell(tx, branch, id, document.digest);
+    const stored = await versionById(tx, id);
+    if (!stored) throw new Error('A version was not stored');
+    return stored;
+  }
+
+  /** Gives the number of a commit back that turns out to make no version. */
+  async releaseNumber(tx: Tx, { datasetId }: LockedBranch): Promise<void> {
+    await tx.query(
+      'UPDATE datasets SET last_version_number = last_version_number - 1 WHERE id = $1',
+      [datasetId],
+    );
+  }
+
+  /** Moves a locked branch to a version that exists. */
+  async moveTo(tx: Tx, branch: LockedBranch, version: VersionRecord): Promise<void> {
+    await tx.query(
+      'UPDATE dataset_pointers SET dataset_version_id = $2, updated_at = now() WHERE id = $1',
+      [branch.pointerId, version.id],
+    );
+    await this.datasets.touch(tx, branch.datasetId);
+    await this.events.publish(tx, 'dataset.branch.updated', `dataset/${branch.datasetId}`, {
+      datasetId: branch.datasetId,
+      branch: branch.branch,
+      digest: version.digest,
+      previousDigest: branch.head?.digest ?? null,
+      previousName: branch.branch,
+      isProtected: branch.isProtected,
+    });
+  }
+
+  /** @throws PointerExists */
+  async tag(tx: Tx, version: VersionRecord, name: string): Promise<void> {
+    const tag = parsePointerName(name, 'versionTag');
+    const made = await tx.query(
+      `INSERT INTO dataset_pointers (dataset_id, pointer_name, dataset_version_id, is_tag)
+       VALUES ($1, $2, $3, TRUE) ON CONFLICT DO NOTHING RETURNING id`,
+      [version.datasetId, tag, version.id],
+    );
+    if (made.length === 0) throw new PointerExists(tag);
+    await this.events.publish(tx, 'dataset.tag.created', `dataset/${version.datasetId}`, {
+      datasetId: version.datasetId,
+      tag,
+      digest: version.digest,
+    });
+  }
+
+  /**
+   * An overlay of changes that are held in memory.
+   * @param before what the head has at the changed paths
+   * @param changes against the head, in path order
+   * @throws FileMissing
+   */
+  async overlayOf(
+    tx: Tx,
+    { head }: LockedBranch,
+    before: ReadonlyMap<string, Content>,
+    changes: readonly Change[],
+  ): Promise<Overlay> {
+    const put = [...new Set(changes.flatMap(([, content]) => content?.fileId ?? []))];
+    const replaced = changes.flatMap(([path]) => before.get(path)?.fileId ?? []);
+    const files = await this.files.find(tx, [...new Set([...put, ...replaced])]);
+    const missing = put.filter((id) => !files.has(id));
+    if (missing.length > 0) throw new FileMissing(missing);
+    const sizeOf = (id: FileId): number => files.get(id)?.sizeBytes ?? 0;
+    const sizeBefore = (path: string): number | null => {
+      const content = before.get(path);
+      return content ? sizeOf(content.fileId) : null;
+    };
+    const delta = totalsDelta(changes, sizeBefore, sizeOf);
+    const totals = {
+      files: (head?.fileCount ?? 0) + delta.files,
+      sizeBytes: (head?.totalSizeBytes ?? 0) + delta.sizeBytes,
+    };
+    return {
+      changes: changes.length,
+      totals,
+      entries: () => changedEntries(changes, files),
+      store: async (inTx, row) => {
+        const id = await insertVersion(inTx, row, totals);
+        await insertEntries(inTx, id, changes, row.place);
+        await this.files.addReferences(
+          inTx,
+          changes.flatMap(([, content]) => content?.fileId ?? []),
+        );
+        return id;
+      },
+    };
+  }
+
+  /** Stores an overlay document, whose SHA-256 is the version's digest. */
+  async #storeDocument(
+    tx: Tx,
+    header: OverlayHeader,
+    overlay: Overlay,
+  ): Promise<{ fileId: FileId; digest: Sha256 }> {
+    const staged = await this.artifacts.stage({
+      stream: Readable.from(overlayDocument(header, documentEntries(overlay))),
+      fileType: 'json',
+      mimeType: OVERLAY_MEDIA_TYPE,
+    });
+    tx.afterRollback(() => void this.artifacts.discard([staged]));
+    const [document] = await this.artifacts.register(tx, [staged], { holder: null });
+    if (!document) throw new Error('An overlay document was not stored');
+    return { fileId: document.fileId, digest: document.sha256 };
+  }
+
+  /** Those of some paths that a version with an overlay over a position has. */
+  async #pathsWith(
+    tx: Tx,
+    position: ReadPosition,
+    overlay: Overlay,
+    paths: readonly string[],
+  ): Promise<Set<string>> {
+    const asked = new Set(paths);
+    const present = new Set((await this.tree.lookup(tx, position, paths)).keys());
+    for await (const { path, entry } of overlay.entries()) {
+      if (!asked.has(path)) continue;
+      if (entry) present.add(path);
+      else present.delete(path);
+    }
+    return present;
+  }
+
+  async #tell(tx: Tx, branch: LockedBranch, id: VersionId, digest: Sha256): Promise<void> {
+    await this.datasets.touch(tx, branch.datasetId);
+    await this.events.publish(tx, 'dataset.version.created', `dataset/${branch.datasetId}`, {
+      datasetId: branch.datasetId,
+      versionId: id,
+      versionNumber: branch.versionNumber,
+      digest,
+      branch: branch.branch,
+    });
+  }
+}
+
+/** @throws InvalidInput for no operations, and for a path that cannot stand in a version */
+function requireOperations(operations: readonly VersionOperation[]): void {
+  if (operations.length === 0) {
+    const message = 'takes at least one operation';
+    throw new InvalidInput(`operations ${message}.`, [{ at: 'operations', message }]);
+  }
+  operations.forEach((operation, index) => {
+    parsePath(operation.path, `operations.${index}.path`);
+    if (operation.op === 'move') parsePath(operation.from, `operations.${index}.from`);
+  });
+}
+
+async function* documentEntries(overlay: Overlay): AsyncGenerator<OverlayEntry> {
+  for await (const { path, entry } of overlay.entries()) yield entry ?? { path, removed: true };
+}
+
+/** A user's name, and the database's time. */
+async function authorOf(tx: Tx, id: UserId): Promise<{ name: string; time: Date }> {
+  const [author] = await tx.query<{ name: string; time: Date }>(
+    `SELECT name, date_trunc('milliseconds', clock_timestamp()) AS time FROM users WHERE id = $1`,
+    [id],
+  );
+  if (!author) throw new NotFound(`User ${id}`);
+  return author;
+}

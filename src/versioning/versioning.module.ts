@@ -1,0 +1,98 @@
+import { Global, Inject, Module, type OnModuleInit } from '@nestjs/common';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { REFERENCE_SOURCES, type ReferenceSources } from '../core/contracts/file-catalog.js';
+import { VERSION_CHECKS } from '../core/contracts/version-check.js';
+import { VERSION_READER, VERSION_WRITER } from '../core/contracts/versions.js';
+import { bind } from '../core/token.js';
+import { Branches } from './branches.js';
+import { BranchesController } from './branches.controller.js';
+import { ChecksController } from './checks.controller.js';
+import { Checks } from './checks.js';
+import { Commits } from './commits.js';
+import { Compare } from './compare.js';
+import { ContentAccess } from './content-access.js';
+import { DatasetChecks } from './dataset-checks.js';
+import { Deletions } from './deletions.js';
+import { DraftArchives } from './draft-archives.js';
+import { DraftCommits } from './draft-commits.js';
+import { DraftExpiry } from './draft-expiry.js';
+import { DraftsController } from './drafts.controller.js';
+import { Drafts } from './drafts.js';
+import { History } from './history.js';
+import { DatasetLineage } from './lineage.entity.js';
+import { Lineages } from './lineages.js';
+import { MergesController } from './merges.controller.js';
+import { Merges } from './merges.js';
+import { DatasetPointer } from './pointer.entity.js';
+import { Refs } from './refs.js';
+import { RefsController } from './refs.controller.js';
+import { VerificationController } from './verification.controller.js';
+import { ChainVerification } from './verification.js';
+import { VersionContents } from './version-contents.js';
+import { DatasetVersionFile } from './version-file.entity.js';
+import { VersionLog } from './version-log.js';
+import { SqlVersionReader } from './version-reader.js';
+import { VersionTree } from './version-tree.js';
+import { SqlVersionWriter } from './version-writer.js';
+import { DatasetVersion } from './version.entity.js';
+import { VersionsController } from './versions.controller.js';
+import { VersionsService } from './versions.service.js';
+
+/** Versions: overlays on lineages, the refs that name them, and what they hold. */
+@Global()
+@Module({
+  imports: [
+    TypeOrmModule.forFeature([DatasetVersion, DatasetVersionFile, DatasetLineage, DatasetPointer]),
+  ],
+  controllers: [
+    VersionsController,
+    RefsController,
+    BranchesController,
+    DraftsController,
+    MergesController,
+    ChecksController,
+    VerificationController,
+  ],
+  providers: [
+    Branches,
+    ChainVerification,
+    Checks,
+    Commits,
+    Compare,
+    ContentAccess,
+    DatasetChecks,
+    Deletions,
+    DraftArchives,
+    DraftCommits,
+    DraftExpiry,
+    Drafts,
+    History,
+    Lineages,
+    Merges,
+    Refs,
+    VersionContents,
+    VersionLog,
+    VersionsService,
+    VersionTree,
+    SqlVersionReader,
+    SqlVersionWriter,
+    bind(VERSION_CHECKS, Checks),
+    bind(VERSION_READER, SqlVersionReader),
+    bind(VERSION_WRITER, SqlVersionWriter),
+  ],
+  exports: [VERSION_CHECKS, VERSION_READER, VERSION_WRITER],
+})
+export class VersioningModule implements OnModuleInit {
+  constructor(@Inject(REFERENCE_SOURCES) private readonly references: ReferenceSources) {}
+
+  onModuleInit(): void {
+    this.references.register({
+      name: 'version entries',
+      sql: 'SELECT file_id FROM dataset_version_files WHERE file_id IS NOT NULL',
+    });
+    this.references.register({
+      name: 'overlay documents',
+      sql: `SELECT overlay_file_id AS file_id FROM dataset_versions WHERE overlay_file_id IS NOT NULL`,
+    });
+  }
+}
