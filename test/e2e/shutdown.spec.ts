@@ -1,0 +1,74 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { testDatabase, type TestDatabase } from '../database/test-database.js';
+import { PROCESS_TOKEN, startServerProcess, verifyOutside } from '../server-process.js';
+
+let database: TestDatabase;
+let dataDir: string;
+
+beforeAll(async () => {
+  database = await testDatabase();
+  dataDir = await mkdtemp(path.join(tmpdir(), 'varve-stop-'));
+});
+
+afterAll(async () => {
+  await database.drop();
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+/** Begins an upload of `size` bytes, and leaves the rest of it to the caller. */
+function beginUpload(url: string, size: number) {
+  const req = request(`${url}/api/v1/files?name=slow.bin`, {
+    method: 'POST',
+    headers: {
+      Authorization: `Bearer ${PROCESS_TOKEN}`,
+      'Content-Type': 'application/octet-stream',
+      'Content-Length': size,
+    },
+  });
+  const answer = new Promise<number>((resolve, reject) => {
+    req.on('error', reject);
+    req.on('response', (res) => {
+      res.resume();
+      resolve(res.statusCode ?? 0);
+    });
+  });
+  // Whoever cares awaits it; a cut connection must not end the test run meanwhile.
+  answer.catch(() => undefined);
+  return { req, answer };
+}
+
+describe('SIGTERM', () => {
+  it('lets a running upload end, takes no new connection, and exits with 0', async () => {
+    const server = await startServerProcess({ DATABASE_URL: database.url, DATA_DIR: dataDir });
+    const { req, answer } = beginUpload(server.url, 2_000_000);
+    req.write(Buffer.alloc(1_000_000, 1));
+    await sleep(300);
+    const ended = server.end('SIGTERM');
+    await sleep(300);
+    await expect(fetch(`${server.url}/health/live`)).rejects.toThrow();
+    req.end(Buffer.alloc(1_000_000, 2));
+    expect(await answer).toBe(201);
+    expect(await ended).toBe(0);
+  });
+
+  it('cuts off what takes longer than the limit, and leaves nothing wrong behind', async () => {
+    const server = await startServerProcess({
+      DATABASE_URL: database.url,
+      DATA_DIR: dataDir,
+      SHUTDOWN_GRACE: '500ms',
+    });
+    const { req, answer } = beginUpload(server.url, 2_000_000);
+    req.write(Buffer.alloc(1_000_000, 3));
+    await sleep(300);
+    const ended = server.end('SIGTERM');
+    await expect(answer).rejects.toThrow();
+    expect(await ended).toBe(0);
+    const verdict = await verifyOutside('--data-dir', dataDir, '--database-url', database.url);
+    expect(verdict).toMatchObject({ code: 0 });
+  });
+});
