@@ -1,0 +1,47 @@
+import type { ChildProcess } from '../harness/processes.js';
+import type { RequestHead } from '../harness/client.js';
+import { KIB, perSecond } from '../harness/figures.js';
+import { race } from '../harness/race.js';
+import { startPeer } from './peers/start-peer.js';
+
+const FILE_BYTES = 4 * KIB;
+const CONNECTIONS = 32;
+
+/** Many small bodies, a request each. */
+export const smallFiles = race('10,000 × 4 KiB up, a request each, 32 at once', async (bench) => {
+  const requests = bench.quick ? 500 : 10_000;
+  const client = await bench.client();
+  const send = async (port: number, head: RequestHead, stamp: bigint) => {
+    const plan = { connections: CONNECTIONS, requests, bytes: FILE_BYTES, stamp };
+    return (await client.many(port, head, plan)).seconds;
+  };
+  const headers = { 'Content-Type': 'application/octet-stream' };
+  let hashing: ChildProcess;
+  return {
+    contestants: [
+      {
+        name: 'Varve',
+        note: 'each file and its directory synced, its row committed, before its answer',
+        async run({ stamp }) {
+          const varve = await bench.varve();
+          return send(varve.port, varve.head('POST', '/files?name=small.bin', headers), stamp);
+        },
+      },
+      {
+        name: 'Nest, hash and discard',
+        note: 'a route that hashes the body and keeps nothing',
+        async setUp() {
+          hashing = await startPeer(bench, 'hashing-server');
+        },
+        run: ({ stamp }) =>
+          send(hashing.port, { method: 'POST', target: '/files?name=small.bin', headers }, stamp),
+        tearDown: () => hashing?.stop(),
+      },
+    ],
+    comparisons: [{ contestant: 'Varve', against: 'Nest, hash and discard', atLeast: 0.35 }],
+    rounds: 5,
+    warmUps: 1,
+    figure: perSecond(requests),
+    settle: true,
+  };
+});
