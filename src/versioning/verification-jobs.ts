@@ -43,6 +43,6 @@ export class VerificationJobs implements DatasetVerification, OnModuleInit {
     if (report.firstFault) {
       this.logger.error({ report }, 'A version is not as its digest says');
     }
-    return { ...report } as unknown as JsonObject;
+    return { ...report };
   }
 }
