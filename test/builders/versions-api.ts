@@ -62,7 +62,7 @@ export class VersionsApi {
     return eventually(async () => {
       const { body } = await this.call<Job>('GET', `/jobs/${id}`);
       if (body.state === 'failed') throw new Error(JSON.stringify(body.error));
-      return body.state === 'completed' ? (body.result) : null;
+      return body.state === 'completed' ? body.result : null;
     });
   }
 
