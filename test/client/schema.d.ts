@@ -530,8 +530,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Verify the storage
-         * @description Counts references anew and compares stored bytes with their digests. The finished job’s `result` tells what is wrong; files with wrong bytes are marked as damaged until the same content is uploaded again.
+         * Verify the storage, or a dataset’s history
+         * @description Counts references anew and compares stored bytes with their digests. The finished job’s `result` tells what is wrong; files with wrong bytes are marked as damaged until the same content is uploaded again. With `dataset`, walks that dataset’s chain of digests instead: `result` is `{datasetId, verifiedVersions, firstFault}`, and `firstFault` names the first version that was tampered with, or is null.
          */
         post: operations["verifyStorage"];
         delete?: never;
@@ -1134,26 +1134,6 @@ export interface paths {
          */
         put: operations["setChecks"];
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/admin/verify/datasets/{datasetId}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Prove a dataset’s history against its digests
-         * @description Hashes every stored overlay document, and writes it anew from what the database says.
-         */
-        post: operations["verifyDatasetChain"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2476,26 +2456,6 @@ export interface components {
              *     ]
              */
             allowedPathPatterns: string[];
-        };
-        ChainFaultView: {
-            /** @example 3 */
-            versionNumber: number;
-            /**
-             * @example version-altered
-             * @enum {string}
-             */
-            fault: "document-unreadable" | "document-altered" | "version-altered";
-        };
-        ChainReportView: {
-            /** @example 12 */
-            datasetId: number;
-            /**
-             * @description How many versions, from the first on, are as their digests say.
-             * @example 41
-             */
-            verifiedVersions: number;
-            /** @description The first version that is not as its digest says; null where all are. */
-            firstFault: components["schemas"]["ChainFaultView"] | null;
         };
     };
     responses: never;
@@ -4822,7 +4782,10 @@ export interface operations {
     };
     verifyStorage: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description The dataset whose history is proved against its digests. */
+                dataset?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -4864,6 +4827,15 @@ export interface operations {
             };
             /** @description Forbidden (`forbidden`) */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7935,63 +7907,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CheckRulesDto"];
-                };
-            };
-            /** @description Invalid input (`invalid-input`) */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemView"];
-                };
-            };
-            /** @description Unauthenticated (`unauthenticated`) */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemView"];
-                };
-            };
-            /** @description Forbidden (`forbidden`) */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemView"];
-                };
-            };
-            /** @description Not found (`not-found`) */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemView"];
-                };
-            };
-        };
-    };
-    verifyDatasetChain: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                datasetId: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ChainReportView"];
                 };
             };
             /** @description Invalid input (`invalid-input`) */
