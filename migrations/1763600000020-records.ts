@@ -67,6 +67,15 @@ export class Records1763600000020 implements MigrationInterface {
         RETURN NULL;
       END $$;
 
+      -- For rows that belong to something else: its kind, and the column with its id.
+      CREATE FUNCTION record_other_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+      DECLARE changed jsonb := CASE TG_OP WHEN 'DELETE' THEN to_jsonb(OLD) ELSE to_jsonb(NEW) END;
+      BEGIN
+        INSERT INTO record_changes (kind, subject_id)
+        VALUES (TG_ARGV[0], (changed ->> TG_ARGV[1])::integer) ON CONFLICT DO NOTHING;
+        RETURN NULL;
+      END $$;
+
       CREATE TRIGGER users_recorded AFTER INSERT OR DELETE OR UPDATE OF name, role, disabled_at
         ON users FOR EACH ROW EXECUTE FUNCTION record_subject_changed('user');
       CREATE TRIGGER datasets_made_recorded AFTER INSERT OR DELETE ON datasets
@@ -95,6 +104,7 @@ export class Records1763600000020 implements MigrationInterface {
     await runner.query(`
       DROP FUNCTION record_subject_changed() CASCADE;
       DROP FUNCTION record_dataset_changed() CASCADE;
+      DROP FUNCTION record_other_changed() CASCADE;
       DROP TABLE rebuild_versions; DROP TABLE rebuilds; DROP TABLE storage_records;
       DROP TABLE record_changes; DROP TABLE record_origin;
     `);

@@ -6,6 +6,13 @@ const USERS = `
     'disabledAt', disabled_at) AS content
   FROM users WHERE id = ANY($1::integer[])`;
 
+const GROUPS = `
+  SELECT g.id, jsonb_build_object('name', g.name, 'createdAt', g.created_at,
+    'members', (SELECT coalesce(jsonb_agg(jsonb_build_object('userId', m.user_id,
+        'addedAt', m.added_at) ORDER BY m.user_id), '[]')
+      FROM group_members m WHERE m.group_id = g.id)) AS content
+  FROM groups g WHERE g.id = ANY($1::integer[])`;
+
 // A version without a child is the last of its lineage, so that the cost is that of the lineages,
 // of which there are few, and not that of the versions.
 const DATASETS = `
@@ -17,6 +24,10 @@ const DATASETS = `
     'tags', (SELECT coalesce(jsonb_agg(t.tag_name ORDER BY t.tag_name), '[]')
       FROM dataset_tags t WHERE t.dataset_id = d.id),
     'checks', (SELECT c.rules FROM dataset_checks c WHERE c.dataset_id = d.id),
+    'grants', (SELECT coalesce(jsonb_agg(jsonb_build_object('userId', g.user_id,
+        'groupId', g.group_id, 'permission', g.permission_type, 'grantedBy', g.granted_by,
+        'grantedAt', g.granted_at) ORDER BY g.id), '[]')
+      FROM permissions g WHERE g.resource_type = 'dataset' AND g.resource_id = d.id),
     'pointers', (SELECT coalesce(jsonb_agg(jsonb_build_object('name', p.pointer_name,
         'isTag', p.is_tag, 'isProtected', p.is_protected, 'digest', v.digest,
         'createdAt', p.created_at, 'updatedAt', p.updated_at) ORDER BY p.pointer_name), '[]')
@@ -40,7 +51,11 @@ const DATASETS = `
   FROM datasets d JOIN users u ON u.id = d.created_by
   WHERE d.id = ANY($1::integer[]) AND d.forgotten_at IS NULL`;
 
-const STATEMENTS: Record<RecordKind, string> = { dataset: DATASETS, user: USERS };
+const STATEMENTS: Record<RecordKind, string> = {
+  dataset: DATASETS,
+  group: GROUPS,
+  user: USERS,
+};
 
 /** What the database says of some subjects at one moment; of those that are not there, that they are gone. */
 export async function readContents(

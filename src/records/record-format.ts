@@ -3,7 +3,7 @@ import type { Sha256 } from '../core/ids.js';
 import type { JsonObject } from '../core/json.js';
 
 /** What there are records of. */
-export const RECORD_KINDS = ['dataset', 'user'] as const;
+export const RECORD_KINDS = ['dataset', 'group', 'user'] as const;
 export type RecordKind = (typeof RECORD_KINDS)[number];
 
 /** The first member of every record. */
@@ -28,6 +28,22 @@ export interface UserContent {
   readonly role: string;
   readonly createdAt: string;
   readonly disabledAt: string | null;
+}
+
+/** What a group's record says. */
+export interface GroupContent {
+  readonly name: string;
+  readonly createdAt: string;
+  readonly members: readonly { readonly userId: number; readonly addedAt: string }[];
+}
+
+/** What somebody may do with a dataset: a user, a group, or, where both are null, everybody. */
+export interface GrantContent {
+  readonly userId: number | null;
+  readonly groupId: number | null;
+  readonly permission: string;
+  readonly grantedBy: number;
+  readonly grantedAt: string;
 }
 
 /** A branch or a tag, as a record has it. */
@@ -55,6 +71,7 @@ export interface DatasetContent {
   readonly deletedAt: string | null;
   readonly tags: readonly string[];
   readonly checks: JsonObject | null;
+  readonly grants: readonly GrantContent[];
   readonly pointers: readonly PointerContent[];
   readonly deletedBranches: readonly {
     readonly name: string;
@@ -65,12 +82,12 @@ export interface DatasetContent {
   readonly tips: readonly Sha256[];
 }
 
-/** A dataset or user of which nothing is left; its id is not given again. */
+/** Something of which nothing is left; its id is not given again. */
 export interface GoneContent {
   readonly gone: true;
 }
 
-export type RecordContent = DatasetContent | UserContent | GoneContent;
+export type RecordContent = DatasetContent | GroupContent | UserContent | GoneContent;
 
 const KEY = new RegExp(
   `^${RECORDS}([0-9a-f-]{36})/(${RECORD_KINDS.join('|')})s/([1-9]\\d*)/(\\d{16})\\.json$`,

@@ -12,7 +12,12 @@ import type { DatasetId } from '../core/ids.js';
 import { Metrics } from '../platform/metrics/metrics.js';
 import { LocalBackend } from '../storage/backend/local/local.backend.js';
 import { claimRecords, settleRecord } from './record-claims.js';
-import { keyOfRecord, parseRecordKey, type DatasetContent } from './record-format.js';
+import {
+  keyOfRecord,
+  parseRecordKey,
+  type DatasetContent,
+  type RecordName,
+} from './record-format.js';
 import { RecordDamaged, RecordStore } from './record-store.js';
 import { RecordWriter } from './record-writer.js';
 
@@ -58,11 +63,15 @@ const put = async (dataset: DatasetId, content: string) => {
   );
 };
 
+async function allNames(): Promise<RecordName[]> {
+  const names: RecordName[] = [];
+  for await (const name of store.names(origin)) names.push(name);
+  return names;
+}
+
 /** The newest record of a dataset, and how many there are. */
 async function recordOf(id: number): Promise<{ content: DatasetContent; count: number }> {
-  const names = (await Array.fromAsync(store.names(origin))).filter(
-    (name) => name.kind === 'dataset' && name.id === id,
-  );
+  const names = (await allNames()).filter((name) => name.kind === 'dataset' && name.id === id);
   const newest = names.reduce((a, b) => (a.sequence > b.sequence ? a : b));
   return { content: await store.read<DatasetContent>(newest), count: names.length };
 }
@@ -219,9 +228,7 @@ describe('the writer of records', () => {
 
   it('writes a record of each user, without any secret', async () => {
     await writer.flush();
-    const users = (await Array.fromAsync(store.names(origin))).filter(
-      ({ kind }) => kind === 'user',
-    );
+    const users = (await allNames()).filter(({ kind }) => kind === 'user');
     expect(users.map(({ id }) => id)).toEqual([fixture.user]);
     expect(Object.keys(await store.read(users[0]!)).sort()).toEqual([
       'createdAt',
