@@ -133,7 +133,7 @@ describe('a durable subscription', () => {
     await publish(app, created(1));
     const told: string[] = [];
     await eventually(async () => {
-      const settled = await dataSource.query(
+      const settled = await dataSource.query<object[]>(
         `SELECT 1 FROM events WHERE transaction_id < pg_snapshot_xmin(pg_current_snapshot())`,
       );
       expect(settled).toHaveLength(1);
@@ -220,7 +220,7 @@ describe('a durable subscription', () => {
     subscribe(
       app,
       async (event) => {
-        if (words(event) === 'dataset/1 bad') throw 'a text';
+        if (words(event) === 'dataset/1 bad') await Promise.reject('a text' as unknown as Error);
         told.push(words(event));
       },
       { attempts: 1 },
