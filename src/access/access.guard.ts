@@ -14,8 +14,6 @@ import { Authenticator } from './authenticator.js';
 import { FilePermissions } from './file-permissions.js';
 import { judge } from './sql-access-policy.js';
 
-const BEARER = /^Bearer +([\x21-\x7e]+) *$/i;
-
 /** Closes every operation to everybody but those whom its access decorator lets in. */
 @Injectable()
 export class AccessGuard implements CanActivate {
@@ -43,8 +41,7 @@ export class AccessGuard implements CanActivate {
   }
 
   private async identify(request: Request): Promise<Principal> {
-    const secret = BEARER.exec(request.headers.authorization ?? '')?.[1];
-    const principal = secret ? await this.authenticator.authenticate(secret) : null;
+    const principal = await this.authenticator.identify(request.headers.authorization ?? '');
     if (!principal) throw new Unauthenticated();
     return principal;
   }

@@ -2,6 +2,7 @@ import { Global, Module } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { ACCESS_POLICY } from '../core/contracts/access-policy.js';
+import { AUTHENTICATOR } from '../core/contracts/authenticator.js';
 import { bind } from '../core/token.js';
 import { AccessGuard } from './access.guard.js';
 import { AdminBootstrap } from './admin-bootstrap.js';
@@ -41,8 +42,9 @@ import { UsersService } from './users.service.js';
     SqlAccessPolicy,
     UsersService,
     bind(ACCESS_POLICY, SqlAccessPolicy),
+    bind(AUTHENTICATOR, Authenticator),
     { provide: APP_GUARD, useClass: AccessGuard },
   ],
-  exports: [ACCESS_POLICY, AdminBootstrap],
+  exports: [ACCESS_POLICY, AUTHENTICATOR, AdminBootstrap],
 })
 export class AccessModule {}
