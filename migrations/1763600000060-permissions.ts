@@ -77,6 +77,18 @@ export class Permissions1763600000060 implements MigrationInterface {
         REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION forget_grants('file');
       CREATE TRIGGER datasets_forget_grants AFTER DELETE ON datasets
         REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION forget_grants('dataset');
+
+      -- What a rebuilt database shall know again.
+      CREATE TRIGGER groups_recorded AFTER INSERT OR UPDATE OR DELETE ON groups
+        FOR EACH ROW EXECUTE FUNCTION record_subject_changed('group');
+      CREATE TRIGGER group_members_recorded AFTER INSERT OR UPDATE OR DELETE ON group_members
+        FOR EACH ROW EXECUTE FUNCTION record_other_changed('group', 'group_id');
+      CREATE TRIGGER permissions_given_recorded AFTER INSERT OR UPDATE ON permissions
+        FOR EACH ROW WHEN (NEW.resource_type = 'dataset')
+        EXECUTE FUNCTION record_other_changed('dataset', 'resource_id');
+      CREATE TRIGGER permissions_taken_recorded AFTER DELETE ON permissions
+        FOR EACH ROW WHEN (OLD.resource_type = 'dataset')
+        EXECUTE FUNCTION record_other_changed('dataset', 'resource_id');
     `);
   }
 

@@ -9,6 +9,7 @@ import { HttpModule } from './platform/http/http.module.js';
 import { JobsModule } from './platform/jobs/jobs.module.js';
 import { LoggingModule } from './platform/logging/logging.module.js';
 import { MetricsModule } from './platform/metrics/metrics.module.js';
+import { RecordsModule } from './records/records.module.js';
 import { StorageModule } from './storage/storage.module.js';
 import { VersioningModule } from './versioning/versioning.module.js';
 
@@ -48,6 +49,7 @@ export class AppModule {
         HttpModule,
         EventsModule,
         StorageModule,
+        RecordsModule,
         DatasetsModule,
         VersioningModule,
       ],
