@@ -36,7 +36,7 @@ export async function* asCsv(entries: AsyncIterable<AuditEntryView>): AsyncGener
 
 function cell(value: unknown): string {
   if (value === null || value === undefined) return '';
-  const text = typeof value === 'object' ? JSON.stringify(value) : String(value as string | number);
+  const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
   // A spreadsheet would run what looks like a formula, and callers choose names and request ids.
   const harmless = typeof value === 'string' && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
   return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;

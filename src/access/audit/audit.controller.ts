@@ -51,18 +51,15 @@ export class AuditController {
   @ApiProduces('application/x-ndjson', 'text/csv')
   @ApiOkResponse({ schema: { type: 'string' } })
   @Problems(InvalidInput, Unauthenticated, Forbidden)
-  async export(
-    @Query() { limit: _limit, cursor: _cursor, format, ...filter }: AuditExportQuery,
-    @Res() res: Response,
-  ): Promise<void> {
-    const isCsv = format === 'csv';
+  async export(@Query() query: AuditExportQuery, @Res() res: Response): Promise<void> {
+    const isCsv = query.format === 'csv';
     res.setHeader(
       'Content-Type',
       isCsv ? 'text/csv; charset=utf-8; header=present' : 'application/x-ndjson',
     );
-    res.setHeader('Content-Disposition', `attachment; filename="audit.${format}"`);
+    res.setHeader('Content-Disposition', `attachment; filename="audit.${query.format}"`);
     res.setHeader('X-Content-Type-Options', 'nosniff');
-    const entries = this.entries(filter);
+    const entries = this.entries(query);
     await pipeline(Readable.from(isCsv ? asCsv(entries) : asNdjson(entries)), res);
   }
 

@@ -17,6 +17,11 @@ const NOT_AUDITED: Record<string, string> = {
   events: 'tells of changes that are recorded themselves',
   idempotency_keys: 'answers to repeat',
   job_workers: 'which process lives',
+  record_origin: 'made with the database',
+  record_changes: 'notes of what is yet to be written to the storage',
+  storage_records: 'notes of what has been written to the storage',
+  rebuilds: 'made before the server starts, by the command that rebuilds',
+  rebuild_versions: 'made before the server starts, by the command that rebuilds',
 };
 
 describe('the audit', () => {
