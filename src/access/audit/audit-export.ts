@@ -34,8 +34,8 @@ export async function* asCsv(entries: AsyncIterable<AuditEntryView>): AsyncGener
   }
 }
 
-function cell(value: unknown): string {
-  if (value === null || value === undefined) return '';
+function cell(value: AuditEntryView[keyof AuditEntryView]): string {
+  if (value === null) return '';
   const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
   // A spreadsheet would run what looks like a formula, and callers choose names and request ids.
   const harmless = typeof value === 'string' && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
