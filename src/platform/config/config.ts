@@ -52,6 +52,9 @@ const schema = z.object({
   EVENT_HANDLER_TIMEOUT: duration('15s').describe(
     'How long the handler of an event may take before it is given up',
   ),
+  EVENT_RETENTION: duration('30d').describe(
+    'How long events can be read again, and dead letters are kept',
+  ),
   ADMIN_TOKEN: z
     .string()
     .min(16, 'takes 16 characters or more')
