@@ -7,6 +7,7 @@ import { Platform1763600000006 } from './1763600000006-platform.js';
 import { Records1763600000020 } from './1763600000020-records.js';
 import { EventSubscriptions1763600000050 } from './1763600000050-event-subscriptions.js';
 import { Permissions1763600000060 } from './1763600000060-permissions.js';
+import { Audit1763600000061 } from './1763600000061-audit.js';
 
 /** Every migration, in order. */
 export const MIGRATIONS = [
@@ -19,4 +20,5 @@ export const MIGRATIONS = [
   Records1763600000020,
   EventSubscriptions1763600000050,
   Permissions1763600000060,
+  Audit1763600000061,
 ];

@@ -61,6 +61,7 @@ const schema = z.object({
     .regex(/^[\x21-\x7e]+$/, 'takes visible ASCII characters, and no space')
     .optional()
     .describe("The first administrator's API key; without it one is made and printed once"),
+  AUDIT_RETENTION: duration('3650d').describe('How long entries of the audit log are kept'),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')
