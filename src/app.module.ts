@@ -10,6 +10,7 @@ import { JobsModule } from './platform/jobs/jobs.module.js';
 import { LoggingModule } from './platform/logging/logging.module.js';
 import { MetricsModule } from './platform/metrics/metrics.module.js';
 import { StorageModule } from './storage/storage.module.js';
+import { TabularModule } from './tabular/tabular.module.js';
 import { VersioningModule } from './versioning/versioning.module.js';
 
 /** What the server is made with: its configuration, and the database that has been opened for it. */
@@ -50,6 +51,7 @@ export class AppModule {
         StorageModule,
         DatasetsModule,
         VersioningModule,
+        TabularModule,
       ],
     };
   }
