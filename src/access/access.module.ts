@@ -2,14 +2,24 @@ import { Global, Module } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { ACCESS_POLICY } from '../core/contracts/access-policy.js';
+import { AUDIT_TRAIL } from '../core/contracts/audit-trail.js';
 import { bind } from '../core/token.js';
 import { AccessGuard } from './access.guard.js';
 import { AdminBootstrap } from './admin-bootstrap.js';
 import { ApiKeyEntity } from './api-key.entity.js';
 import { ApiKeysController } from './api-keys.controller.js';
 import { ApiKeysService } from './api-keys.service.js';
+import { AuditChain } from './audit/audit-chain.js';
+import { AuditLog } from './audit/audit-log.js';
+import { SqlAuditTrail } from './audit/audit-trail.js';
+import { AuditController } from './audit/audit.controller.js';
 import { Authenticator } from './authenticator.js';
+import { DatasetPermissionsController } from './dataset-permissions.controller.js';
+import { FilePermissionsController } from './file-permissions.controller.js';
 import { FilePermissions } from './file-permissions.js';
+import { GrantsService } from './grants.service.js';
+import { GroupsController } from './groups.controller.js';
+import { GroupsService } from './groups.service.js';
 import { SqlAccessPolicy } from './sql-access-policy.js';
 import { UserEntity } from './user.entity.js';
 import { UsersController } from './users.controller.js';
@@ -19,17 +29,30 @@ import { UsersService } from './users.service.js';
 @Global()
 @Module({
   imports: [TypeOrmModule.forFeature([UserEntity, ApiKeyEntity])],
-  controllers: [UsersController, ApiKeysController],
+  controllers: [
+    UsersController,
+    ApiKeysController,
+    GroupsController,
+    DatasetPermissionsController,
+    FilePermissionsController,
+    AuditController,
+  ],
   providers: [
     AdminBootstrap,
     ApiKeysService,
+    AuditChain,
+    AuditLog,
+    SqlAuditTrail,
     Authenticator,
     FilePermissions,
+    GrantsService,
+    GroupsService,
     SqlAccessPolicy,
     UsersService,
     bind(ACCESS_POLICY, SqlAccessPolicy),
+    bind(AUDIT_TRAIL, SqlAuditTrail),
     { provide: APP_GUARD, useClass: AccessGuard },
   ],
-  exports: [ACCESS_POLICY, AdminBootstrap],
+  exports: [ACCESS_POLICY, AUDIT_TRAIL, AdminBootstrap],
 })
 export class AccessModule {}

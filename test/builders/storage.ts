@@ -3,6 +3,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import type { DataSource } from 'typeorm';
+import { SqlAuditTrail } from '../../src/access/audit/audit-trail.js';
 import { SqlAccessPolicy } from '../../src/access/sql-access-policy.js';
 import type { ArtifactInput } from '../../src/core/contracts/artifact-producer.js';
 import type { EventBus, EventSubscription, NewEvent } from '../../src/core/contracts/event-bus.js';
@@ -56,6 +57,7 @@ export function storageOn(dataSource: DataSource, backend: StorageBackend) {
   });
   const policy = new SqlAccessPolicy();
   const metrics = new Metrics();
+  const audit = new SqlAuditTrail(unitOfWork);
   const producer = new StreamArtifactProducer(
     backend,
     unitOfWork,
@@ -63,9 +65,10 @@ export function storageOn(dataSource: DataSource, backend: StorageBackend) {
     policy,
     { UPLOAD_HOLD: 3_600_000 },
     metrics,
+    audit,
   );
   const catalog = new SqlFileCatalog(unitOfWork, backend);
-  const files = new FilesService(unitOfWork, policy, catalog, producer);
+  const files = new FilesService(unitOfWork, policy, catalog, producer, audit);
   return { unitOfWork, policy, metrics, producer, catalog, files };
 }
 
@@ -94,6 +97,7 @@ export interface Faults {
   write?: (batchNumber: number) => void | Promise<void>;
   finish?: () => void;
   finalize?: (sha256: string, step: 'before' | 'after') => void | Promise<void>;
+  finalizeRecord?: (key: string) => void;
   discard?: () => void;
   info?: () => void;
 }
@@ -134,6 +138,11 @@ export class FaultyBackend implements StorageBackend {
     const key = await this.inner.finalize(staged, sha256);
     await this.faults.finalize?.(sha256, 'after');
     return key;
+  }
+
+  async finalizeRecord(staged: StagedObject, key: string): Promise<void> {
+    this.faults.finalizeRecord?.(key);
+    await this.inner.finalizeRecord(staged, key);
   }
 
   async discard(stagedKey: string): Promise<void> {
