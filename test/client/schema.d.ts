@@ -1310,6 +1310,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/datasets/{datasetId}/refs/{ref}/schema": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a file is as a table
+         * @description A file that is no table has no format, and one that cannot be read a problem: neither is an error.
+         */
+        get: operations["getTableSchema"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{datasetId}/refs/{ref}/rows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Rows of a table
+         * @description As JSON, CSV or an Arrow stream, by `Accept`. All pages are of the version that the first one showed. CSV and Arrow name the next page in the header `Next-Cursor`. In CSV, texts that a spreadsheet would run as formulas begin with an apostrophe.
+         */
+        get: operations["listTableRows"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -2811,6 +2851,102 @@ export interface components {
              *     ]
              */
             allowedPathPatterns: string[];
+        };
+        FileProblemView: {
+            /**
+             * @example truncated
+             * @enum {string}
+             */
+            code: "truncated" | "malformed" | "too-large" | "too-slow" | "encrypted" | "unsupported";
+            /** @example The compressed data ends before its end. */
+            detail: string;
+        };
+        TableColumnView: {
+            /** @example price */
+            name: string;
+            /**
+             * @description `boolean`, `int8` to `int128`, `uint8` to `uint128`, `float32`, `float64`, `decimal`, `string`, `binary`, `date`, `time`, `timestamp`, `timestamptz`, `interval`, `uuid`, `json`, `list`, `struct` or `map`.
+             * @example float64
+             */
+            type: string;
+            /**
+             * @description Whether some row has no value here; null until all of the table was read.
+             * @example false
+             */
+            nullable: boolean | null;
+            /** @description Of decimals: digits in all. */
+            precision?: number;
+            /** @description Of decimals: digits after the point. */
+            scale?: number;
+            /** @description Of structs their fields, of lists `item`, of maps `key` and `value`. */
+            fields?: components["schemas"]["TableColumnView"][];
+        };
+        RowsView: {
+            columns: components["schemas"]["TableColumnView"][];
+            /**
+             * @description Whole numbers and decimals beyond 2^53 are text, as are NaN and the infinities; dates are ISO 8601, binary is base64.
+             * @example [
+             *       {
+             *         "symbol": "MSFT",
+             *         "price": 39.81
+             *       }
+             *     ]
+             */
+            items: {
+                [key: string]: unknown;
+            }[];
+            /** @example null */
+            nextCursor: string | null;
+        };
+        TableSchemaView: {
+            /** @example measurements/2026/sea-ice.csv */
+            path: string;
+            /** @description Of the content that it is about. */
+            sha256: string;
+            /**
+             * @description Null for a file that is no table, or one that cannot be read.
+             * @example csv
+             * @enum {string|null}
+             */
+            format: "csv" | "tsv" | "parquet" | "json" | "ndjson" | "xlsx" | "arrow" | "avro" | null;
+            columns: components["schemas"]["TableColumnView"][];
+            /**
+             * @description Null until all of the table was read, which happens soon after a commit.
+             * @example 560
+             */
+            rowCount: number | null;
+            /**
+             * @description How it was read. Each can be set for the file in the metadata of its entry, as members of `table`.
+             * @example {
+             *       "format": "csv",
+             *       "delimiter": ",",
+             *       "quote": "\"",
+             *       "header": true,
+             *       "encoding": "utf-8"
+             *     }
+             */
+            options: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description Which of the options were guessed.
+             * @example [
+             *       "delimiter",
+             *       "header",
+             *       "encoding"
+             *     ]
+             */
+            guessed: string[];
+            /**
+             * @description The sheets of an Excel workbook; each is a table.
+             * @example null
+             */
+            sheets: string[] | null;
+            /**
+             * @description Why it cannot be read, though it should be a table.
+             * @example null
+             */
+            problem: components["schemas"]["FileProblemView"] | null;
         };
     };
     responses: never;
@@ -8933,6 +9069,182 @@ export interface operations {
             };
             /** @description Not found (`not-found`) */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    getTableSchema: {
+        parameters: {
+            query: {
+                path: string;
+                /** @description Of an Excel workbook: the sheet; the first one unless told. */
+                sheet?: string;
+            };
+            header?: never;
+            path: {
+                datasetId: number;
+                /** @description A branch, a tag, a version number or a digest, URL-encoded. */
+                ref: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TableSchemaView"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The file is damaged (`file-damaged`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unavailable (`unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    listTableRows: {
+        parameters: {
+            query: {
+                /** @description How many items a page holds at the most. */
+                limit?: number;
+                /** @description `nextCursor` of the page before. Opaque: send back what you were given. */
+                cursor?: string;
+                path: string;
+                /** @description Of an Excel workbook: the sheet; the first one unless told. */
+                sheet?: string;
+                /** @description The columns, divided by commas; all unless told. A name with a comma, a colon or a quote in it stands in double quotes. */
+                columns?: string;
+                /** @description A condition on rows: comparisons of a column with a number, a 'text', true or false by =, !=, <, <=, >, >=; `in (…)`, `is null`, `contains`, `startsWith`, `endsWith`; joined by and, or, not and parentheses. */
+                where?: string;
+                /** @description Columns to sort by, each with `:asc` or `:desc`; nulls come last. */
+                orderBy?: string;
+            };
+            header?: never;
+            path: {
+                datasetId: number;
+                /** @description A branch, a tag, a version number or a digest, URL-encoded. */
+                ref: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    /** @description Sent as `cursor`: the next page. */
+                    "Next-Cursor"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RowsView"];
+                    "text/csv": string;
+                    "application/vnd.apache.arrow.stream": string;
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not acceptable (`not-acceptable`) */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The file is damaged (`file-damaged`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not a table (`not-a-table`), The table cannot be read (`table-unreadable`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unavailable (`unavailable`) */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
