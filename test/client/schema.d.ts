@@ -1310,42 +1310,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/datasets/{datasetId}/retention": {
+    "/api/v1/datasets/{datasetId}/refs/{ref}/schema": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** Which versions the dataset keeps */
-        get: operations["getRetention"];
         /**
-         * Set which versions the dataset keeps
-         * @description Kept are the last `keepLast` of each branch, whatever is younger than `keepYoungerThan`, everything tagged, what drafts start from, the branches that were deleted lately, and the merge bases of all these. The rest is removed when the schedule comes to it, or on request: its number answers 410 from then on, and what no kept version holds is freed. Kept versions stay as they are.
+         * What a file is as a table
+         * @description A file that is no table has no format, and one that cannot be read a problem: neither is an error.
          */
-        put: operations["setRetention"];
+        get: operations["getTableSchema"];
+        put?: never;
         post?: never;
-        /** Keep every version from now on */
-        delete: operations["deleteRetention"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/datasets/{datasetId}/retention/runs": {
+    "/api/v1/datasets/{datasetId}/refs/{ref}/rows": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get?: never;
-        put?: never;
         /**
-         * Remove what the rules let go, or tell what that would be
-         * @description A job. In a dry run its `result` is `{versionCount, versions, pathCount, paths, bytes}`, with the first 1,000 versions and paths; else `{removedVersions, swept: {entries, files, bytes}}`. What versions held is swept once `REMOVAL_GRACE` has passed.
+         * Rows of a table
+         * @description As JSON, CSV or an Arrow stream, by `Accept`. All pages are of the version that the first one showed. CSV and Arrow name the next page in the header `Next-Cursor`. In CSV, texts that a spreadsheet would run as formulas begin with an apostrophe.
          */
-        post: operations["runRetention"];
+        get: operations["listTableRows"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2854,46 +2852,101 @@ export interface components {
              */
             allowedPathPatterns: string[];
         };
-        RetentionView: {
+        FileProblemView: {
             /**
-             * @description Null where there are no rules: every version is kept.
-             * @example 20
+             * @example truncated
+             * @enum {string}
              */
-            keepLast: number | null;
-            /** @example 30d */
-            keepYoungerThan: string | null;
-            /**
-             * @description Who set them.
-             * @example 2
-             */
-            setBy: number | null;
-            /**
-             * Format: date-time
-             * @example 2026-11-20T12:00:00.000Z
-             */
-            setAt: string | null;
+            code: "truncated" | "malformed" | "too-large" | "too-slow" | "encrypted" | "unsupported";
+            /** @example The compressed data ends before its end. */
+            detail: string;
         };
-        RetentionRulesDto: {
+        TableColumnView: {
+            /** @example price */
+            name: string;
             /**
-             * @description How many versions are kept on each branch, its head included.
-             * @example 20
+             * @description `boolean`, `int8` to `int128`, `uint8` to `uint128`, `float32`, `float64`, `decimal`, `string`, `binary`, `date`, `time`, `timestamp`, `timestamptz`, `interval`, `uuid`, `json`, `list`, `struct` or `map`.
+             * @example float64
              */
-            keepLast: number;
+            type: string;
             /**
-             * @description Every version that is younger than this is kept as well, such as `30d`.
-             * @example 30d
+             * @description Whether some row has no value here; null until all of the table was read.
+             * @example false
              */
-            keepYoungerThan?: string | null;
+            nullable: boolean | null;
+            /** @description Of decimals: digits in all. */
+            precision?: number;
+            /** @description Of decimals: digits after the point. */
+            scale?: number;
+            /** @description Of structs their fields, of lists `item`, of maps `key` and `value`. */
+            fields?: components["schemas"]["TableColumnView"][];
         };
-        RetentionRunDto: {
+        RowsView: {
+            columns: components["schemas"]["TableColumnView"][];
             /**
-             * @description Only tell what would go: versions, paths and bytes.
-             * @default false
-             * @example true
+             * @description Whole numbers and decimals beyond 2^53 are text, as are NaN and the infinities; dates are ISO 8601, binary is base64.
+             * @example [
+             *       {
+             *         "symbol": "MSFT",
+             *         "price": 39.81
+             *       }
+             *     ]
              */
-            dryRun?: boolean;
-            /** @description Rules to try in a dry run; the dataset’s own unless given. */
-            rules?: components["schemas"]["RetentionRulesDto"];
+            items: {
+                [key: string]: unknown;
+            }[];
+            /** @example null */
+            nextCursor: string | null;
+        };
+        TableSchemaView: {
+            /** @example measurements/2026/sea-ice.csv */
+            path: string;
+            /** @description Of the content that it is about. */
+            sha256: string;
+            /**
+             * @description Null for a file that is no table, or one that cannot be read.
+             * @example csv
+             * @enum {string|null}
+             */
+            format: "csv" | "tsv" | "parquet" | "json" | "ndjson" | "xlsx" | "arrow" | "avro" | null;
+            columns: components["schemas"]["TableColumnView"][];
+            /**
+             * @description Null until all of the table was read, which happens soon after a commit.
+             * @example 560
+             */
+            rowCount: number | null;
+            /**
+             * @description How it was read. Each can be set for the file in the metadata of its entry, as members of `table`.
+             * @example {
+             *       "format": "csv",
+             *       "delimiter": ",",
+             *       "quote": "\"",
+             *       "header": true,
+             *       "encoding": "utf-8"
+             *     }
+             */
+            options: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description Which of the options were guessed.
+             * @example [
+             *       "delimiter",
+             *       "header",
+             *       "encoding"
+             *     ]
+             */
+            guessed: string[];
+            /**
+             * @description The sheets of an Excel workbook; each is a table.
+             * @example null
+             */
+            sheets: string[] | null;
+            /**
+             * @description Why it cannot be read, though it should be a table.
+             * @example null
+             */
+            problem: components["schemas"]["FileProblemView"] | null;
         };
     };
     responses: never;
@@ -6913,15 +6966,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description The version was removed (`version-removed`) */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemView"];
-                };
-            };
         };
     };
     deleteVersion: {
@@ -6988,15 +7032,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description The version was removed (`version-removed`) */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemView"];
-                };
-            };
         };
     };
     listVersionFiles: {
@@ -7053,15 +7088,6 @@ export interface operations {
             };
             /** @description Not found (`not-found`) */
             404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemView"];
-                };
-            };
-            /** @description The version was removed (`version-removed`) */
-            410: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7304,15 +7330,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description The version was removed (`version-removed`) */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemView"];
-                };
-            };
         };
     };
     headVersionContent: {
@@ -7380,15 +7397,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description The version was removed (`version-removed`) */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemView"];
-                };
-            };
         };
     };
     getVersionArchive: {
@@ -7438,15 +7446,6 @@ export interface operations {
             };
             /** @description Not found (`not-found`) */
             404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemView"];
-                };
-            };
-            /** @description The version was removed (`version-removed`) */
-            410: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -9079,12 +9078,18 @@ export interface operations {
             };
         };
     };
-    getRetention: {
+    getTableSchema: {
         parameters: {
-            query?: never;
+            query: {
+                path: string;
+                /** @description Of an Excel workbook: the sheet; the first one unless told. */
+                sheet?: string;
+            };
             header?: never;
             path: {
                 datasetId: number;
+                /** @description A branch, a tag, a version number or a digest, URL-encoded. */
+                ref: string;
             };
             cookie?: never;
         };
@@ -9095,7 +9100,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["RetentionView"];
+                    "application/json": components["schemas"]["TableSchemaView"];
                 };
             };
             /** @description Invalid input (`invalid-input`) */
@@ -9125,33 +9130,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-        };
-    };
-    setRetention: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                datasetId: number;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["RetentionRulesDto"];
-            };
-        };
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RetentionView"];
-                };
-            };
-            /** @description Invalid input (`invalid-input`) */
-            400: {
+            /** @description The file is damaged (`file-damaged`) */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -9159,26 +9139,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description Unauthenticated (`unauthenticated`) */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemView"];
-                };
-            };
-            /** @description Forbidden (`forbidden`) */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemView"];
-                };
-            };
-            /** @description Not found (`not-found`) */
-            404: {
+            /** @description Unavailable (`unavailable`) */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -9188,85 +9150,43 @@ export interface operations {
             };
         };
     };
-    deleteRetention: {
+    listTableRows: {
         parameters: {
-            query?: never;
+            query: {
+                /** @description How many items a page holds at the most. */
+                limit?: number;
+                /** @description `nextCursor` of the page before. Opaque: send back what you were given. */
+                cursor?: string;
+                path: string;
+                /** @description Of an Excel workbook: the sheet; the first one unless told. */
+                sheet?: string;
+                /** @description The columns, divided by commas; all unless told. A name with a comma, a colon or a quote in it stands in double quotes. */
+                columns?: string;
+                /** @description A condition on rows: comparisons of a column with a number, a 'text', true or false by =, !=, <, <=, >, >=; `in (…)`, `is null`, `contains`, `startsWith`, `endsWith`; joined by and, or, not and parentheses. */
+                where?: string;
+                /** @description Columns to sort by, each with `:asc` or `:desc`; nulls come last. */
+                orderBy?: string;
+            };
             header?: never;
             path: {
                 datasetId: number;
+                /** @description A branch, a tag, a version number or a digest, URL-encoded. */
+                ref: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            204: {
+            200: {
                 headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Invalid input (`invalid-input`) */
-            400: {
-                headers: {
+                    /** @description Sent as `cursor`: the next page. */
+                    "Next-Cursor"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["ProblemView"];
-                };
-            };
-            /** @description Unauthenticated (`unauthenticated`) */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemView"];
-                };
-            };
-            /** @description Forbidden (`forbidden`) */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemView"];
-                };
-            };
-            /** @description Not found (`not-found`) */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemView"];
-                };
-            };
-        };
-    };
-    runRetention: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                datasetId: number;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["RetentionRunDto"];
-            };
-        };
-        responses: {
-            /** @description The work goes on as a job. */
-            202: {
-                headers: {
-                    /** @description The job. */
-                    Location?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["JobView"];
+                    "application/json": components["schemas"]["RowsView"];
+                    "text/csv": string;
+                    "application/vnd.apache.arrow.stream": string;
                 };
             };
             /** @description Invalid input (`invalid-input`) */
@@ -9287,8 +9207,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description Forbidden (`forbidden`) */
-            403: {
+            /** @description Not found (`not-found`) */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -9296,8 +9216,35 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description Not found (`not-found`) */
-            404: {
+            /** @description Not acceptable (`not-acceptable`) */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The file is damaged (`file-damaged`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not a table (`not-a-table`), The table cannot be read (`table-unreadable`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unavailable (`unavailable`) */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

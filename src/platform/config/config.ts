@@ -96,6 +96,25 @@ const schema = z.object({
   IMPORT_LIMIT_BYTES: wholeNumber(1024 * MEBIBYTE, 1024, 1024 * 1024 * MEBIBYTE).describe(
     'The largest exported dataset that can be imported',
   ),
+  TABLE_WORKERS: wholeNumber(2, 1, 64).describe(
+    'How many processes of their own read tables for requests; half as many more, rounded up, do so for jobs',
+  ),
+  TABLE_WORKER_MEMORY_BYTES: wholeNumber(
+    512 * MEBIBYTE,
+    256 * MEBIBYTE,
+    1024 * 1024 * MEBIBYTE,
+  ).describe('The memory of one process that reads tables; one that takes more is ended'),
+  TABLE_WORKER_THREADS: wholeNumber(0, 0, 256).describe(
+    'How many threads one of them computes with; 0 takes as many as there are processors, 4 at the most',
+  ),
+  TABLE_SCRATCH_BYTES: wholeNumber(4096 * MEBIBYTE, 16 * MEBIBYTE, 1024 * 1024 * MEBIBYTE).describe(
+    'How much one of them may put on the disk under DATA_DIR while it reads',
+  ),
+  TABLE_CACHE_BYTES: wholeNumber(4096 * MEBIBYTE, 0, 1024 * 1024 * MEBIBYTE).describe(
+    'How much of what was fetched, decompressed or converted to be read is kept under DATA_DIR',
+  ),
+  TABLE_TIMEOUT: duration('2m').describe('How long a request may read a table'),
+  TABLE_JOB_TIMEOUT: duration('1h').describe('How long a job may read a table'),
   SHUTDOWN_GRACE: duration('30s').describe('How long running requests may take after SIGTERM'),
 });
 
