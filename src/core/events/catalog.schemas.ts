@@ -102,6 +102,21 @@ export const EVENT_SCHEMAS: Readonly<Record<string, JsonObject>> = {
     },
     required: ['datasetId', 'versionId', 'versionNumber', 'digest', 'branch'],
   },
+  'dataset.version.removed': {
+    type: 'object',
+    properties: {
+      datasetId: { type: 'number' },
+      versionId: { type: 'number' },
+      versionNumber: { type: 'number' },
+      digest: { type: 'string' },
+      cause: {
+        type: 'string',
+        enum: ['deletion', 'retention'],
+        description: "Somebody deleted it, or the dataset's rules let it go.",
+      },
+    },
+    required: ['datasetId', 'versionId', 'versionNumber', 'digest', 'cause'],
+  },
   'file.deduplicated': {
     type: 'object',
     properties: {
