@@ -80,6 +80,17 @@ export class LocalBackend implements StorageBackend {
     return new LocalStagingSink(diskThreads, pathOfKey(this.root, key), key);
   }
 
+  async stageAll(contents: readonly Uint8Array[]): Promise<StagedObject[]> {
+    const staged = contents.map(({ length: sizeBytes }) => {
+      return { stagedKey: `${STAGING}/${randomUUID()}`, sizeBytes, isUnsynced: true };
+    });
+    const files = staged.map(({ stagedKey }) => pathOfKey(this.root, stagedKey));
+    await diskThreads.writeAll(files, contents).catch((error: unknown) => {
+      throw asStorageError(error);
+    });
+    return staged;
+  }
+
   finalKey(_staged: StagedObject, sha256: string): string {
     return keyOfContent(sha256);
   }
@@ -88,7 +99,9 @@ export class LocalBackend implements StorageBackend {
     const from = pathOfStagedKey(this.root, staged.stagedKey);
     const key = keyOfContent(sha256);
     try {
-      await diskThreads.move({ root: this.root, from, to: pathOfKey(this.root, key) });
+      const { root } = this;
+      const to = pathOfKey(root, key);
+      await diskThreads.move({ root, from, to, isUnsynced: staged.isUnsynced ?? false });
     } catch (error) {
       if (codeOf(error) === 'ENOENT') throw new ObjectMissing(staged.stagedKey);
       throw asStorageError(error);
