@@ -1,4 +1,5 @@
 import { deepStrictEqual } from 'node:assert';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import type { Varve } from '../harness/varve.js';
 import { pathOf, type Filler } from './filler.js';
@@ -36,11 +37,24 @@ export async function requireLikeness(
     await varve.call('POST', at, { message: `version ${i + 2}`, operations: [put(file, content)] });
   }
   deepStrictEqual(await storedAs(database, filled.id), await storedAs(database, committed.id));
-  const chain = await varve.call<{ firstFault: unknown }>(
-    'POST',
-    `/admin/verify/datasets/${filled.id}`,
-  );
-  deepStrictEqual(chain.firstFault, null);
+  deepStrictEqual(await firstFault(varve, filled.id), null);
+}
+
+/** Has the server prove a history: the first version that is not as its digest says. */
+async function firstFault(varve: Varve, dataset: number): Promise<unknown> {
+  const { id } = await varve.call<Job>('POST', `/admin/verify?dataset=${dataset}`, {});
+  for (;;) {
+    const job = await varve.call<Job>('GET', `/jobs/${id}`);
+    if (job.state === 'succeeded') return job.result.firstFault;
+    if (job.state !== 'queued' && job.state !== 'running') throw new Error(`it ${job.state}`);
+    await sleep(50);
+  }
+}
+
+interface Job {
+  readonly id: number;
+  readonly state: string;
+  readonly result: { readonly firstFault: unknown };
 }
 
 /** All that is stored of a dataset's versions, but ids, times and digests. */

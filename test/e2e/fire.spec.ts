@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { DataSource } from 'typeorm';
 import type { components } from '../client/schema.js';
+import { eventually } from '../builders/eventually.js';
 import { testDatabase, type TestDatabase } from '../database/test-database.js';
 import { Aftermath, replayed } from '../fire/aftermath.js';
 import { BurningServer } from '../fire/burning-server.js';
@@ -144,8 +145,13 @@ describe('eight writers on three branches, beside a collector, while the server 
   });
 
   it('has an unbroken chain of digests', async () => {
-    const answer = await fire.server.call('POST', `/admin/verify/datasets/${fire.dataset}`);
-    expect(answer).toMatchObject({ status: 200, body: { firstFault: null } });
+    const at = `/admin/verify?dataset=${fire.dataset}`;
+    const started = await fire.server.call<{ id: number }>('POST', at, { json: {} });
+    const job = await eventually(async () => {
+      const answer = await fire.server.call('GET', `/jobs/${started?.body.id}`);
+      return answer?.body['state'] === 'succeeded' ? answer.body : null;
+    });
+    expect(job).toMatchObject({ result: { firstFault: null } });
   });
 
   it('has told of each version once, and of none that was rolled back', async () => {

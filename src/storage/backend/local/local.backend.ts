@@ -22,7 +22,9 @@ import {
   isObjectKey,
   keyOfContent,
   pathOfKey,
+  pathOfRecordKey,
   pathOfStagedKey,
+  RECORDS_FOLDER,
   STAGING,
 } from './object-key.js';
 import { asStorageError, codeOf } from './system-errors.js';
@@ -42,7 +44,7 @@ export class StorageLayoutBroken extends CannotStart {
 
 /**
  * Objects as files below one directory: `staging/<random>` while they arrive, then
- * `artifacts/ab/cd/<sha256>`, moved there by one atomic rename.
+ * `artifacts/ab/cd/<sha256>` or a key under `records/`, moved there by one atomic rename.
  */
 export class LocalBackend implements StorageBackend {
   readonly type = 'local';
@@ -96,17 +98,13 @@ export class LocalBackend implements StorageBackend {
   }
 
   async finalize(staged: StagedObject, sha256: string): Promise<string> {
-    const from = pathOfStagedKey(this.root, staged.stagedKey);
     const key = keyOfContent(sha256);
-    try {
-      const { root } = this;
-      const to = pathOfKey(root, key);
-      await diskThreads.move({ root, from, to, isUnsynced: staged.isUnsynced ?? false });
-    } catch (error) {
-      if (codeOf(error) === 'ENOENT') throw new ObjectMissing(staged.stagedKey);
-      throw asStorageError(error);
-    }
+    await this.move(staged, pathOfKey(this.root, key));
     return key;
+  }
+
+  finalizeRecord(staged: StagedObject, key: string): Promise<void> {
+    return this.move(staged, pathOfRecordKey(this.root, key));
   }
 
   async discard(stagedKey: string): Promise<void> {
@@ -156,7 +154,7 @@ export class LocalBackend implements StorageBackend {
   }
 
   async *list(prefix: string): AsyncIterable<ObjectInfo> {
-    for (const folder of [STAGING, ARTIFACTS]) {
+    for (const folder of [STAGING, ARTIFACTS, RECORDS_FOLDER]) {
       if (mayHold(folder, prefix)) yield* this.walk(folder, prefix);
     }
   }
@@ -169,6 +167,16 @@ export class LocalBackend implements StorageBackend {
     } catch (error) {
       await sink.abort();
       throw error;
+    }
+  }
+
+  private async move({ stagedKey, isUnsynced = false }: StagedObject, to: string): Promise<void> {
+    const from = pathOfStagedKey(this.root, stagedKey);
+    try {
+      await diskThreads.move({ root: this.root, from, to, isUnsynced });
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') throw new ObjectMissing(stagedKey);
+      throw asStorageError(error);
     }
   }
 
