@@ -1,7 +1,12 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Client } from 'pg';
 import { OVERLAY_MEDIA_TYPE } from '../../src/versioning/graph/document.js';
-import { pathOf, type Content, type FilledDataset } from './filler.js';
+import type { FilledDataset } from './filler.js';
+
+interface Put {
+  readonly path: string;
+  readonly fileId: number;
+}
 
 /**
  * The SQL that a commit of one path cannot do without, one statement after the other over one
@@ -14,7 +19,7 @@ export class BareCommit {
   ) {}
 
   /** @returns the seconds that it took */
-  async run(path: number, content: Content): Promise<number> {
+  async run({ path, fileId }: Put): Promise<number> {
     const { database, dataset } = this;
     const digest = randomBytes(32).toString('hex');
     const started = performance.now();
@@ -46,7 +51,7 @@ export class BareCommit {
       `SELECT e.file_id, f.file_size FROM dataset_version_files e JOIN files f ON f.id = e.file_id
        WHERE e.lineage_id = $1 AND e.component_name = $2 AND e.lineage_depth <= $3
        ORDER BY e.lineage_depth DESC LIMIT 1`,
-      [head.lineage, pathOf(path), head.depth],
+      [head.lineage, path, head.depth],
     );
     const document = await this.one<number>(
       `INSERT INTO files (storage_type, file_type, mime_type, file_path, file_size, content_hash,
@@ -81,18 +86,18 @@ export class BareCommit {
       `INSERT INTO dataset_version_files
          (version_id, component_name, file_id, lineage_id, lineage_depth)
        VALUES ($1, $2, $3, $4, $5)`,
-      [version, pathOf(path), content.id, head.lineage, head.depth + 1],
+      [version, path, fileId, head.lineage, head.depth + 1],
     );
     await database.query('UPDATE files SET reference_count = reference_count + 1 WHERE id = $1', [
-      content.id,
+      fileId,
     ]);
     await database.query(
       'UPDATE dataset_pointers SET dataset_version_id = $2, updated_at = now() WHERE id = $1',
       [head.pointer, version],
     );
     await database.query(
-      `INSERT INTO events (id, type, source, subject, data, dispatched_at)
-       VALUES ($1, 'dataset.version.created', '/varve', $2, $3, now())`,
+      `INSERT INTO events (id, type, source, subject, data)
+       VALUES ($1, 'dataset.version.created', '/varve', $2, $3)`,
       [
         randomUUID(),
         `dataset/${dataset.id}`,

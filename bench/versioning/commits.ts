@@ -1,8 +1,7 @@
 import { inMilliseconds } from '../harness/figures.js';
 import { race, type Contestant } from '../harness/race.js';
 import { BareCommit } from './bare-commit.js';
-import { pathOf } from './filler.js';
-import { histories } from './histories.js';
+import { histories, type History } from './histories.js';
 import { count } from './reads.js';
 
 const BARE = 'its bare SQL';
@@ -11,15 +10,12 @@ const BARE = 'its bare SQL';
 export const commits = race('commit one changed path', async (bench) => {
   const all = await histories(bench);
   const { sizes, filler } = all;
-  let turn = 0;
-  const contestant = (name: string, { dataset, files }: Committed): Contestant => ({
+  const contestant = (name: string, { dataset }: History, files: number): Contestant => ({
     name,
     note: '`POST …/versions` with one operation',
     async run() {
-      const fileId = filler.content((turn += 1)).id;
-      const operations = [{ op: 'put', path: pathOf((turn * 7919) % files), fileId }];
-      const body = { message: 'm', operations };
-      return (await all.requests.post(`/datasets/${dataset}/versions`, body)).seconds;
+      const body = { message: 'm', operations: [filler.nextChange(dataset, files)] };
+      return (await all.requests.post(`/datasets/${dataset.id}/versions`, body)).seconds;
     },
   });
   const bare = await filler.dataset('bare');
@@ -29,17 +25,14 @@ export const commits = race('commit one changed path', async (bench) => {
   const [deep, flat] = [`history ${count(sizes.depth)} deep`, '1 deep'];
   return {
     contestants: [
-      contestant(large, { dataset: all.large.dataset.id, files: sizes.large }),
-      contestant(small, { dataset: all.small.dataset.id, files: sizes.small }),
-      contestant(deep, { dataset: all.deep.dataset.id, files: sizes.middle }),
-      contestant(flat, { dataset: all.middle.dataset.id, files: sizes.middle }),
+      contestant(large, all.large, sizes.large),
+      contestant(small, all.small, sizes.small),
+      contestant(deep, all.deep, sizes.middle),
+      contestant(flat, all.middle, sizes.middle),
       {
         name: BARE,
         note: 'the statements that it cannot do without, over one connection, synced by its COMMIT; no document',
-        run: () => {
-          turn += 1;
-          return bareCommit.run((turn * 7919) % sizes.small, filler.content(turn));
-        },
+        run: () => bareCommit.run(filler.nextChange(bare, sizes.small)),
       },
     ],
     comparisons: [
@@ -52,8 +45,3 @@ export const commits = race('commit one changed path', async (bench) => {
     figure: inMilliseconds,
   };
 });
-
-interface Committed {
-  readonly dataset: number;
-  readonly files: number;
-}

@@ -1,7 +1,6 @@
 import type { Client } from 'pg';
 import { KIB } from '../harness/figures.js';
 import type { Detail, Measurement, Row } from '../harness/suite.js';
-import { pathOf } from './filler.js';
 import { histories, type Histories, type History } from './histories.js';
 import { count } from './reads.js';
 
@@ -48,16 +47,14 @@ async function growth(
   files: number,
   commits: number,
 ): Promise<number> {
-  const commit = async (i: number) => {
-    const operations = [
-      { op: 'put', path: pathOf((i * 7919) % files), fileId: filler.content(i).id },
-    ];
-    await requests.post(`/datasets/${dataset.id}/versions`, { message: 'm', operations });
+  const commit = async () => {
+    const body = { message: 'm', operations: [filler.nextChange(dataset, files)] };
+    await requests.post(`/datasets/${dataset.id}/versions`, body);
   };
   // The room that vacuuming freed is filled first: it would hide what is added.
-  for (let i = 0; i < commits / 3; i++) await commit(i);
+  for (let i = 0; i < commits / 3; i++) await commit();
   const before = await settledBytes(database);
-  for (let i = 0; i < commits; i++) await commit(i + 1);
+  for (let i = 0; i < commits; i++) await commit();
   return Math.round(((await settledBytes(database)) - before) / commits);
 }
 

@@ -54,6 +54,8 @@ export function pathOf(i: number): string {
  * What lies where is decided by the server's own functions.
  */
 export class Filler {
+  private readonly turns = new Map<number, number>();
+
   private constructor(
     private readonly varve: Varve,
     private readonly rows: FilledRows,
@@ -62,7 +64,9 @@ export class Filler {
   ) {}
 
   static async open(varve: Varve, rows: FilledRows): Promise<Filler> {
-    const author = await varve.call<{ id: number; name: string }>('GET', '/users/me');
+    const me = await varve.call<{ id: number; name: string }>('GET', '/users/me');
+    // Only this: it goes into the documents as it is.
+    const author = { id: me.id, name: me.name };
     const contents: Content[] = [];
     for (let i = 0; i < CONTENTS; i++) {
       contents.push(await varve.upload(`${i}.bin`, new TextEncoder().encode(`content ${i}`)));
@@ -74,8 +78,22 @@ export class Filler {
     return this.contents[i % this.contents.length] as Content;
   }
 
+  /**
+   * An operation that changes one path of a dataset: the next one each time it is asked, and always
+   * to another content than is there.
+   */
+  nextChange(dataset: FilledDataset, files: number): { op: string; path: string; fileId: number } {
+    const turn = this.turns.get(dataset.id) ?? 0;
+    this.turns.set(dataset.id, turn + 1);
+    const file = turn % files;
+    // At first a path has the content of its number, or, where it was rewritten, the one after that.
+    const content = this.content(file + 2 + Math.floor(turn / files));
+    return { op: 'put', path: pathOf(file), fileId: content.id };
+  }
+
   async dataset(name: string): Promise<FilledDataset> {
-    return this.varve.call<FilledDataset>('POST', '/datasets', { name });
+    const { id } = await this.varve.call<FilledDataset>('POST', '/datasets', { name });
+    return { id, name };
   }
 
   /** The first version of a dataset, on `main`: so many files. */
@@ -87,9 +105,9 @@ export class Filler {
       fileCount: files,
       totalSizeBytes: Math.floor(files / CONTENTS) * perRound + rest,
     };
-    const filler = this;
+    const put = (i: number) => this.put(pathOf(i), this.content(i));
     function* entries(): Generator<OverlayEntry> {
-      for (let i = 0; i < files; i++) yield filler.put(pathOf(i), filler.content(i));
+      for (let i = 0; i < files; i++) yield put(i);
     }
     const header = this.header(dataset, 'main', 1, [], totals);
     const document = await this.storeDocument(header, entries());

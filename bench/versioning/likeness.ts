@@ -45,7 +45,7 @@ async function firstFault(varve: Varve, dataset: number): Promise<unknown> {
   const { id } = await varve.call<Job>('POST', `/admin/verify?dataset=${dataset}`, {});
   for (;;) {
     const job = await varve.call<Job>('GET', `/jobs/${id}`);
-    if (job.state === 'succeeded') return job.result.firstFault;
+    if (job.state === 'completed') return job.result.firstFault;
     if (job.state !== 'queued' && job.state !== 'running') throw new Error(`it ${job.state}`);
     await sleep(50);
   }

@@ -149,7 +149,7 @@ describe('eight writers on three branches, beside a collector, while the server 
     const started = await fire.server.call<{ id: number }>('POST', at, { json: {} });
     const job = await eventually(async () => {
       const answer = await fire.server.call('GET', `/jobs/${started?.body.id}`);
-      return answer?.body['state'] === 'succeeded' ? answer.body : null;
+      return answer?.body['state'] === 'completed' ? answer.body : null;
     });
     expect(job).toMatchObject({ result: { firstFault: null } });
   });
