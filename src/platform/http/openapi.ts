@@ -10,6 +10,7 @@ const TAGS: [name: string, description: string][] = [
   ['users', 'Who may come in'],
   ['groups', 'Users to whom something is granted as to one'],
   ['permissions', 'Who may do what with datasets and files'],
+  ['audit', 'Who did what, and what was refused'],
   ['api-keys', 'What proves who somebody is'],
   ['administration', 'Garbage collection and verification'],
   ['operations', 'Health and metrics'],
