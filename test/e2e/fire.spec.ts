@@ -97,7 +97,7 @@ describe('eight writers on three branches, beside a collector, while the server 
 
   it('has let go what a 2xx said to be gone', async () => {
     for (const version of fire.ledger.deleted) {
-      expect(await aftermath.status(`refs/${version}`)).toBe(404);
+      expect(await aftermath.status(`refs/${version}`)).toBe(410);
     }
     for (const draft of fire.ledger.discarded) {
       expect(await aftermath.status(`drafts/${draft}`)).toBe(404);
