@@ -1,10 +1,10 @@
 import { CannotStart } from '../core/cannot-start.js';
-import type { Reader, Tx, UnitOfWork } from '../core/contracts/unit-of-work.js';
+import type { Reader, UnitOfWork } from '../core/contracts/unit-of-work.js';
 import type { RecordName } from '../records/record-format.js';
 import { referencesBySchema } from '../storage/verification/reference-recount.js';
 
-/** What a database has before anybody has used it. */
-const NOT_DATA = new Set(['migrations', 'record_origin', 'rebuilds', 'rebuild_versions']);
+/** A database that anybody has used has rows in one of these. */
+const USED = ['users', 'groups', 'files', 'datasets', 'events'];
 
 /** How many files are recounted at once. */
 const BATCH = 10_000;
@@ -100,14 +100,9 @@ export class RebuildDatabase {
     });
   }
 
-  async #firstTableWithRows(tx: Reader | Tx): Promise<string | null> {
-    const tables = await tx.query<{ name: string }>(
-      `SELECT table_name AS name FROM information_schema.tables
-       WHERE table_schema = current_schema() AND table_type = 'BASE TABLE' ORDER BY 1`,
-    );
-    for (const { name } of tables) {
-      if (NOT_DATA.has(name)) continue;
-      const rows = await tx.query(`SELECT FROM "${name}" LIMIT 1`);
+  async #firstTableWithRows(tx: Reader): Promise<string | null> {
+    for (const name of USED) {
+      const rows = await tx.query(`SELECT FROM ${name} LIMIT 1`);
       if (rows.length > 0) return name;
     }
     return null;
