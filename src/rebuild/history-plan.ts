@@ -1,3 +1,6 @@
+import { createHash } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { ObjectMissing, type StorageBackend } from '../core/contracts/storage-backend.js';
 import type { UnitOfWork } from '../core/contracts/unit-of-work.js';
 import type { DatasetId, Sha256 } from '../core/ids.js';
@@ -8,6 +11,7 @@ import {
   readOverlayDocument,
   type ReadDocument,
 } from '../versioning/graph/document-reader.js';
+import { parseRemovalRecord } from '../versioning/graph/removal-record.js';
 import type { Losses } from './losses.js';
 
 /** How many documents are read at once. */
@@ -42,6 +46,9 @@ export class HistoryPlan {
     ];
     await this.#note(dataset, named);
     const lost = new Set<string>();
+    for (const { record } of content.removals) {
+      if (!(await this.#bury(dataset, record, content.name))) lost.add(record);
+    }
     for (let documents = 0; ;) {
       const unread = await this.#unread(dataset, [...lost]);
       if (unread.length === 0) return lost.size === 0;
@@ -64,6 +71,18 @@ export class HistoryPlan {
     digest: Sha256,
     take?: (entries: readonly OverlayEntry[]) => Promise<void>,
   ): Promise<ReadDocument> {
+    try {
+      const read = await readOverlayDocument(await this.#open(digest), take);
+      if (read.sha256 !== digest) throw new DocumentLost('is damaged');
+      return read;
+    } catch (error) {
+      if (error instanceof NoOverlayDocument) throw new DocumentLost('is damaged');
+      throw error;
+    }
+  }
+
+  /** @throws DocumentLost */
+  async #open(digest: Sha256): Promise<Readable> {
     const [file] = await this.unitOfWork.read((tx) =>
       tx.query<{ key: string }>(
         'SELECT file_path AS key FROM files WHERE content_hash = $1 AND damaged_at IS NULL',
@@ -71,14 +90,38 @@ export class HistoryPlan {
       ),
     );
     if (!file) throw new DocumentLost('is not in the storage');
+    return this.backend.open(file.key).catch((error: unknown) => {
+      throw error instanceof ObjectMissing ? new DocumentLost('is not in the storage') : error;
+    });
+  }
+
+  /** Plans tombstones where versions were removed: their documents may be gone, and are not missed. */
+  async #bury(dataset: DatasetId, record: Sha256, name: string): Promise<boolean> {
     try {
-      const read = await readOverlayDocument(await this.backend.open(file.key), take);
-      if (read.sha256 !== digest) throw new DocumentLost('is damaged');
-      return read;
+      const content = await buffer(await this.#open(record));
+      const recorded = parseRemovalRecord(content.toString('utf8'));
+      const digest = createHash('sha256').update(content).digest('hex');
+      if (digest !== record || !recorded) throw new DocumentLost('is damaged');
+      const tombstones = [...recorded.values()];
+      const parents = tombstones.flatMap((tombstone) => tombstone.parents);
+      await this.#note(dataset, [...tombstones.map((tombstone) => tombstone.digest), ...parents]);
+      await this.unitOfWork.run((tx) =>
+        tx.query(
+          `UPDATE rebuild_versions v SET version_number = t.number, removal = $2, changes = 0,
+             parents = ARRAY(SELECT jsonb_array_elements_text(t.parents))
+           FROM jsonb_to_recordset($3::jsonb) AS t (digest text, number integer, parents jsonb)
+           WHERE v.dataset_id = $1 AND v.digest = t.digest`,
+          [dataset, record, JSON.stringify(tombstones)],
+        ),
+      );
+      return true;
     } catch (error) {
-      if (error instanceof ObjectMissing) throw new DocumentLost('is not in the storage');
-      if (error instanceof NoOverlayDocument) throw new DocumentLost('is damaged');
-      throw error;
+      if (!(error instanceof DocumentLost)) throw error;
+      this.losses.add(
+        'document',
+        `Dataset ${dataset} (${name}): the record ${record} of removed versions ${error.message}.`,
+      );
+      return false;
     }
   }
 

@@ -40,7 +40,10 @@ export class RebuildDatabase {
     });
   }
 
-  /** Counts each file's references anew, by every foreign key that refers to files. */
+  /**
+   * Counts each file's references anew, by every foreign key that refers to files. What has no bytes
+   * and is needed by nobody, such as what removed versions held, goes.
+   */
   async recount(progress: (files: number) => void): Promise<void> {
     const sources = await this.unitOfWork.read((tx) => referencesBySchema(tx));
     const references = sources.map(({ sql }, i) => `SELECT file_id FROM (${sql}) source_${i}`);
@@ -61,11 +64,14 @@ export class RebuildDatabase {
           [after],
         ),
       );
-      if (!batch || batch.last === null) return;
+      if (!batch || batch.last === null) break;
       after = batch.last;
       files += batch.count;
       progress(files);
     }
+    await this.unitOfWork.run((tx) =>
+      tx.query('DELETE FROM files WHERE damaged_at IS NOT NULL AND reference_count = 0'),
+    );
   }
 
   /**

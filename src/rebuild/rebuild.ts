@@ -4,6 +4,7 @@ import type { UnitOfWork } from '../core/contracts/unit-of-work.js';
 import type { DatasetId } from '../core/ids.js';
 import type { DatasetContent, RecordKind, RecordName } from '../records/record-format.js';
 import { RecordStore } from '../records/record-store.js';
+import { Sweep } from '../versioning/sweep.js';
 import { ContentRestoration } from './content-restoration.js';
 import { HistoryPlan } from './history-plan.js';
 import { Losses, type Loss, type LossKind } from './losses.js';
@@ -50,6 +51,7 @@ export class Rebuild {
   readonly #subjects: SubjectRestoration;
   readonly #plan: HistoryPlan;
   readonly #versions: VersionRestoration;
+  readonly #sweep: Sweep;
 
   constructor(
     private readonly unitOfWork: UnitOfWork,
@@ -61,6 +63,9 @@ export class Rebuild {
     this.#subjects = new SubjectRestoration(unitOfWork, this.#store, this.#losses);
     this.#plan = new HistoryPlan(unitOfWork, backend, this.#losses);
     this.#versions = new VersionRestoration(unitOfWork, backend, this.#plan, this.#subjects);
+    // References are counted at the end, and nobody reads what was removed a moment ago.
+    const uncounted = { releaseReferences: () => Promise.resolve() };
+    this.#sweep = new Sweep(unitOfWork, uncounted, { REMOVAL_GRACE: 0 });
   }
 
   /** @throws CannotStart where there is nothing to rebuild from, or the database is not empty */
@@ -137,11 +142,14 @@ export class Rebuild {
       await this.#versions.restore(id, signal, () => {
         progress(`${label}: ${(stored += 1)} versions stored`);
       });
+      // Of removed versions only that stays which others are read from, as it was before.
+      await this.#sweep.run(id, signal);
       await this.unitOfWork.run((tx) => this.#subjects.belongings(tx, id, content));
     }
     const [row] = await this.unitOfWork.read((tx) =>
       tx.query<{ count: number }>(
-        'SELECT count(*)::integer AS count FROM dataset_versions WHERE dataset_id = $1',
+        `SELECT count(*)::integer AS count FROM dataset_versions
+         WHERE dataset_id = $1 AND status = 'committed'`,
         [id],
       ),
     );

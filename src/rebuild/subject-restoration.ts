@@ -78,8 +78,8 @@ export class SubjectRestoration {
     const name = taken.length === 0 ? dataset.name : this.#otherName('Dataset', id, dataset.name);
     await tx.query(
       `INSERT INTO datasets (id, name, description, metadata, created_by, default_branch,
-         last_version_number, created_at, updated_at, deleted_at)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO NOTHING`,
+         last_version_number, created_at, updated_at, deleted_at, removals_known_after)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING`,
       [
         id,
         name,
@@ -91,7 +91,19 @@ export class SubjectRestoration {
         dataset.createdAt,
         dataset.updatedAt,
         dataset.deletedAt,
+        dataset.removalsKnownAfter,
       ],
+    );
+    await tx.query(
+      `INSERT INTO dataset_removals (dataset_id, cause, record_file_id, removed_by, removed_at)
+       SELECT $1, r.cause, f.id, u.id, r."removedAt"
+       FROM ROWS FROM (
+         jsonb_to_recordset($2::jsonb)
+           AS (record text, cause text, "removedBy" integer, "removedAt" timestamptz)
+       ) WITH ORDINALITY AS r (record, cause, "removedBy", "removedAt", place)
+       JOIN files f ON f.content_hash = r.record LEFT JOIN users u ON u.id = r."removedBy"
+       WHERE NOT EXISTS (SELECT FROM dataset_removals WHERE dataset_id = $1) ORDER BY r.place`,
+      [id, JSON.stringify(dataset.removals)],
     );
   }
 
@@ -107,6 +119,23 @@ export class SubjectRestoration {
         id,
         json(dataset.checks),
       ]);
+    }
+    const { retention } = dataset;
+    if (retention !== null) {
+      await tx.query(
+        `INSERT INTO dataset_retention (dataset_id, keep_last, keep_younger_than,
+           keep_younger_than_ms, set_by, set_at)
+         SELECT $1, $2, $3, $4, coalesce((SELECT id FROM users WHERE id = $5), $6), $7`,
+        [
+          id,
+          retention.keepLast,
+          retention.keepYoungerThan,
+          retention.keepYoungerThanMs,
+          retention.setBy,
+          dataset.owner.id,
+          retention.setAt,
+        ],
+      );
     }
     await tx.query(
       `INSERT INTO permissions (resource_type, resource_id, user_id, group_id, permission_type,

@@ -8,7 +8,7 @@ import {
 } from '../versioning/graph/document.js';
 import { Lineages } from '../versioning/lineages.js';
 import { EMPTY_POSITION, readPosition } from '../versioning/position.js';
-import type { HistoryPlan } from './history-plan.js';
+import { DocumentLost, type HistoryPlan } from './history-plan.js';
 import type { SubjectRestoration } from './subject-restoration.js';
 
 /** A version with more changes than this is read once more rather than held in memory. */
@@ -22,7 +22,12 @@ interface PlannedVersion {
   readonly number: number;
   readonly parents: Sha256[];
   readonly changes: number;
+  /** The digest of the record that says that it was removed. */
+  readonly removal: Sha256 | null;
 }
+
+/** What a version's row says of it. */
+type Described = Omit<OverlayHeader, 'dataset' | 'branch' | 'parents'>;
 
 // What a content is called comes from the first entry that names it. One that is not in the storage
 // becomes a damaged file: uploading the same content heals it.
@@ -63,7 +68,7 @@ export class VersionRestoration {
     for (;;) {
       const planned = await this.unitOfWork.read((tx) =>
         tx.query<PlannedVersion>(
-          `SELECT digest, version_number AS number, parents, changes::float8 AS changes
+          `SELECT digest, version_number AS number, parents, changes::float8 AS changes, removal
            FROM rebuild_versions WHERE dataset_id = $1 AND version_number > coalesce(
              (SELECT max(version_number) FROM dataset_versions WHERE dataset_id = $1), 0)
            ORDER BY version_number LIMIT ${BATCH}`,
@@ -81,23 +86,67 @@ export class VersionRestoration {
   }
 
   async #store(dataset: DatasetId, version: PlannedVersion): Promise<void> {
-    const { digest, changes } = version;
-    const held: OverlayEntry[] = [];
-    const hold = async (entries: readonly OverlayEntry[]) => void held.push(...entries);
-    const { header } = await this.plan.document(digest, changes <= HELD ? hold : undefined);
+    const { digest, removal } = version;
+    const read = await this.#read(version);
+    const { changes, held } = read;
     await this.unitOfWork.run(async (tx) => {
+      const header = read.header ?? (await this.#epitaph(tx, dataset, version));
       const [parent = null, mergeParent = null] = await this.#parents(tx, dataset, version);
-      const position = parent === null ? EMPTY_POSITION : await readPosition(tx, parent);
+      const position =
+        parent === null ? EMPTY_POSITION : await readPosition(tx, parent, { evenRemoved: true });
       const place = await this.#lineages.placeChild(tx, { dataset, parent, position, changes });
       await this.subjects.ensureUser(tx, header.author.id, header.author.name);
-      const id = await this.#insert(tx, { dataset, digest, header, parent, mergeParent, place });
+      const row = { dataset, digest, header, parent, mergeParent, place, removal };
+      const id = await this.#insert(tx, row);
       const write = (entries: readonly OverlayEntry[]) => this.#entries(tx, id, place, entries);
       // Nobody else works on this database: a long document may be read inside the transaction.
-      if (changes <= HELD) await write(held);
+      if (held !== null) await write(held);
       else await this.plan.document(digest, write);
+      if (removal !== null) return;
       const { fileCount } = header;
       await this.#lineages.compactWhereWorthwhile(tx, { id, dataset, fileCount, changes });
     });
+  }
+
+  /** A version's document; of a removed one it may be gone, and nothing of it is read any more then. */
+  async #read({ digest, changes, removal }: PlannedVersion): Promise<{
+    header: OverlayHeader | null;
+    changes: number;
+    held: OverlayEntry[] | null;
+  }> {
+    let held: OverlayEntry[] | null = changes <= HELD ? [] : null;
+    try {
+      const { header, changes: found } = await this.plan.document(digest, async (entries) => {
+        if (held && held.length + entries.length > HELD) held = null;
+        held?.push(...entries);
+      });
+      return { header, changes: found, held };
+    } catch (error) {
+      if (removal === null || !(error instanceof DocumentLost)) throw error;
+      return { header: null, changes: 0, held: [] };
+    }
+  }
+
+  /** What can still be said of a removed version without its document. */
+  async #epitaph(tx: Tx, dataset: DatasetId, version: PlannedVersion): Promise<Described> {
+    const [removal] = await tx.query<{ id: number; name: string; time: Date }>(
+      `SELECT u.id, u.name, r.removed_at AS time
+       FROM dataset_removals r JOIN files f ON f.id = r.record_file_id
+       JOIN datasets d ON d.id = r.dataset_id
+       JOIN users u ON u.id = coalesce(r.removed_by, d.created_by)
+       WHERE r.dataset_id = $1 AND f.content_hash = $2`,
+      [dataset, version.removal],
+    );
+    if (!removal) throw new Error(`The removal ${version.removal} has gone while the rebuild ran`);
+    const { id, name, time } = removal;
+    return {
+      number: version.number,
+      author: { id, name },
+      time: time.toISOString(),
+      message: '',
+      fileCount: 0,
+      totalSizeBytes: 0,
+    };
   }
 
   /** The parents' ids, the first parent first. */
@@ -120,25 +169,32 @@ export class VersionRestoration {
     version: {
       dataset: DatasetId;
       digest: Sha256;
-      header: OverlayHeader;
+      header: Described;
       parent: VersionId | null;
       mergeParent: VersionId | null;
       place: { lineageId: number; depth: number; rows: number };
+      removal: Sha256 | null;
     },
   ): Promise<VersionId> {
-    const { dataset, digest, header, parent, mergeParent, place } = version;
+    const { dataset, digest, header, parent, mergeParent, place, removal } = version;
     const [row] = await tx.query<{ id: VersionId }>(
       `WITH document AS (
          UPDATE files SET
            mime_type = CASE WHEN file_type IS NULL THEN $2 ELSE mime_type END,
            file_type = coalesce(file_type, 'json')
-         WHERE content_hash = $1 RETURNING id
+         WHERE content_hash = $1 AND damaged_at IS NULL RETURNING id
+       ), removal AS (
+         SELECT r.id, r.removed_at FROM dataset_removals r JOIN files f ON f.id = r.record_file_id
+         WHERE r.dataset_id = $3 AND f.content_hash = $15
        )
        INSERT INTO dataset_versions (dataset_id, version_number, status, parent_version_id,
          merge_parent_id, message, created_by, created_at, committed_at, overlay_file_id, digest,
-         file_count, total_size, lineage_id, lineage_depth, lineage_rows)
-       SELECT $3, $4, 'committed', $5, $6, $7, $8, $9, $9, document.id, $1, $10, $11, $12, $13, $14
-       FROM document RETURNING id`,
+         file_count, total_size, lineage_id, lineage_depth, lineage_rows, removal_id, removed_at)
+       SELECT $3, $4, CASE WHEN $15::text IS NULL THEN 'committed' ELSE 'removed' END, $5, $6,
+         CASE WHEN $15::text IS NULL THEN $7 ELSE '' END, $8, $9, $9,
+         (SELECT id FROM document), $1, $10, $11, $12, $13, $14,
+         (SELECT id FROM removal), (SELECT removed_at FROM removal)
+       RETURNING id`,
       [
         digest,
         OVERLAY_MEDIA_TYPE,
@@ -154,10 +210,10 @@ export class VersionRestoration {
         place.lineageId,
         place.depth,
         place.rows,
+        removal,
       ],
     );
-    if (!row) throw new Error(`The document ${digest} has gone while the rebuild ran`);
-    return row.id;
+    return row?.id as VersionId;
   }
 
   async #entries(

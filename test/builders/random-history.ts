@@ -386,7 +386,9 @@ export class RandomHistory {
       this.random.below(2) === 0 ? childless : this.model.versions.keys(),
     );
     const needs = this.model.needs(number);
-    const deleting = this.#run((tx) => this.#deletions.delete(tx, this.dataset, String(number)));
+    const deleting = this.#run((tx) =>
+      this.#deletions.delete(tx, this.dataset, String(number), this.#author),
+    );
     if (needs.children.length + needs.pointers.length === 0) {
       await deleting;
       this.model.versions.delete(number);

@@ -112,14 +112,34 @@ async function aRichDataset(server: TestApp, api: VersionsApi): Promise<number> 
   return id;
 }
 
+/** A dataset of which only the newest versions are kept, and of the others what these still hold. */
+async function aCutDataset(api: VersionsApi): Promise<void> {
+  const id = await api.aDataset();
+  for (let i = 0; i < 8; i++) {
+    await api.commitFiles(id, { [`kept ${i}`]: `only in ${i}`, rewritten: `by ${i}` });
+  }
+  await api.call('PUT', `/datasets/${id}/retention`, { json: { keepLast: 3 } });
+  await jobDone(api, post(api, `/datasets/${id}/retention/runs`, {}));
+}
+
+/** The result of a job once it is done. */
+async function jobDone(
+  api: VersionsApi,
+  asking: Promise<{ body: Record<string, unknown> }>,
+): Promise<Record<string, unknown>> {
+  const job = (await asking).body;
+  return eventually(async () => {
+    const { body } = await api.call('GET', `/jobs/${String(job['id'])}`);
+    expect(body).toMatchObject({ state: 'completed' });
+    return body['result'] as Record<string, unknown>;
+  });
+}
+
 /** What the proof of a dataset's history against its digests comes to. */
 async function chainOf(api: VersionsApi, dataset: number): Promise<unknown> {
-  const job = await api.call<{ id: string }>('POST', `/admin/verify?dataset=${dataset}`);
-  return eventually(async () => {
-    const { body } = await api.call('GET', `/jobs/${job.body.id}`);
-    expect(body).toMatchObject({ state: 'completed', result: { firstFault: null } });
-    return body['result'];
-  });
+  const result = await jobDone(api, api.call('POST', `/admin/verify?dataset=${dataset}`));
+  expect(result).toMatchObject({ firstFault: null });
+  return result;
 }
 
 /** Everything that can be read of every dataset, without what a rebuild is free to number anew. */
@@ -152,6 +172,7 @@ async function portraitOf(server: TestApp): Promise<Portrait> {
       branches: (await api.everything<object>(`${at}/branches?limit=50`)).map(plain),
       tags: (await api.everything<object>(`${at}/version-tags?limit=50`)).map(plain),
       checks: (await api.call('GET', `${at}/checks`)).body,
+      retention: (await api.call('GET', `${at}/retention`)).body,
       grants: (await api.call('GET', `${at}/permissions`)).body,
       chain: await chainOf(api, id),
     };
@@ -162,11 +183,14 @@ async function portraitOf(server: TestApp): Promise<Portrait> {
 beforeAll(async () => {
   lost = await mkdtemp(path.join(tmpdir(), 'varve-lost-'));
   opened.push(lost);
-  const server = await startApp({ DATA_DIR: lost });
+  const server = await startApp({ DATA_DIR: lost, REMOVAL_GRACE: '0s', GC_GRACE: '0s' });
   const ada = new VersionsApi(server, await server.user('ada'));
   rich = await aRichDataset(server, ada);
   await ada.commitFiles(await ada.aDataset(), { a: 'in another dataset' });
   await ada.aDataset();
+  await aCutDataset(ada);
+  const admin = new VersionsApi(server, server.admin);
+  for (let i = 0; i < 3; i++) await jobDone(admin, post(admin, '/admin/gc', {}));
   portrait = await portraitOf(server);
   await server.close();
 });
@@ -214,7 +238,7 @@ describe('npm run rebuild', () => {
     const database = await testDatabase();
     const { code, out, err } = await rebuild(database, root);
     expect([code, err.replace(/^.*: \d+.*\n/gm, '')]).toEqual([0, '']);
-    expect(out).toContain(`Brought back ${portrait.versions} versions of 3 datasets, 3 users`);
+    expect(out).toContain(`Brought back ${portrait.versions} versions of 4 datasets, 3 users`);
     expect(out).toMatch(/drafts and uploads/);
     const key = /only this once:\n\n {2}(\S+)/.exec(out)?.[1];
     const keys = await (
@@ -233,7 +257,7 @@ describe('npm run rebuild', () => {
     expect(await api.text(rich, 'gone', 'only')).toBe('on a deleted branch');
     const next = await api.commitFiles(rich, { clash: 'after the rebuild' });
     expect(next.body.versionNumber).toBe(11);
-    expect(await api.aDataset()).toBe(4);
+    expect(await api.aDataset()).toBe(5);
     await server.close();
 
     const later = await testDatabase();

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { createHash } from 'node:crypto';
 import type { Sha256 } from '../../core/ids.js';
+import type { JsonObject } from '../../core/json.js';
 import { NoOverlayDocument, readOverlayDocument } from './document-reader.js';
 import { overlayDocument, type OverlayEntry, type OverlayHeader } from './document.js';
 
@@ -26,7 +27,9 @@ const entry: fc.Arbitrary<OverlayEntry> = fc.oneof(
     sizeBytes: fc.nat(),
     mimeType: fc.constantFrom('text/csv', 'application/json'),
     fileType: fc.option(fc.constantFrom('csv', 'json')),
-    metadata: fc.option(fc.constantFrom({}, { a: [1], fileCount: 3 }, { path: { removed: true } })),
+    metadata: fc.option(
+      fc.constantFrom<JsonObject>({}, { a: [1], fileCount: 3 }, { path: { removed: true } }),
+    ),
   }),
 );
 
