@@ -65,7 +65,7 @@ async function listing(
   for (let after: TreePlace | null = null; ;) {
     const page = await of(VersionTree).list(tx, position, { ...range, after, limit });
     for (const item of page) {
-      const content = item.kind === 'entry' ? history.contentNumber(item.content) : null;
+      const content = item.kind === 'entry' ? history.changes.numberOf(item.content) : null;
       items.push([item.path, content]);
     }
     const last = page.at(-1);
@@ -79,31 +79,45 @@ async function expectVersion(number: number, snapshot: Snapshot): Promise<void> 
   const { random, dataset } = history;
   await read(async (tx) => {
     const version = await of(Refs).resolve(tx, dataset, String(number));
-    const sizes = [...snapshot.values()].map((each) => history.contents[each]!.sizeBytes);
+    const sizes = [...snapshot.values()].map((each) => history.changes.content(each).sizeBytes);
     expect([version.fileCount, version.totalSizeBytes]).toEqual([
       snapshot.size,
       sizes.reduce((sum, size) => sum + size, 0),
     ]);
     const position = await readPosition(tx, version.id);
     expect(await listing(tx, position, {}, 1000)).toEqual(listed(snapshot, {}));
-    const somewhere = history.aPath();
+    const somewhere = history.changes.aPath();
     const ranges = [{}, { delimiter: '/' }, { prefix: somewhere, delimiter: '/' }];
     const range = random.pick(ranges);
     const items = await listing(tx, position, range, 5 + random.below(20));
     expect(items).toEqual(listed(snapshot, range));
     const asked = [...new Set([...snapshot.keys(), somewhere, 'nowhere'])];
     const found = await of(VersionTree).lookup(tx, position, asked);
-    const plain = new Map([...found].map(([at, content]) => [at, history.contentNumber(content)]));
+    const plain = new Map(
+      [...found].map(([at, content]) => [at, history.changes.numberOf(content)]),
+    );
     expect(sameSnapshot(plain, snapshot)).toBe(true);
   });
 }
 
 const contentsOf = (snapshot: Snapshot): Map<string, Content> =>
-  new Map([...snapshot].map(([at, number]) => [at, history.contents[number]!]));
+  new Map([...snapshot].map(([at, number]) => [at, history.changes.content(number)]));
 
 /** Every path that a difference is about. */
 const pathsOf = (difference: Difference): string[] =>
   difference.kind === 'moved' ? [difference.from, difference.path] : [difference.path];
+
+/** Everything that differs between two versions, by pages of a size. */
+async function pages(numbers: readonly [number, number], limit: number): Promise<Difference[]> {
+  const items: Difference[] = [];
+  const sides = [history.idOf(numbers[0]), history.idOf(numbers[1])] as const;
+  for (;;) {
+    const after = items.at(-1)?.path ?? '';
+    const page = await read((tx) => of(Compare).page(tx, sides, { after, limit }));
+    items.push(...page.items);
+    if (!page.hasMore) return items;
+  }
+}
 
 describe(`a random history of ${VERSIONS} versions`, () => {
   it('agrees with a model that keeps whole snapshots while it happens', () =>
@@ -152,8 +166,12 @@ describe(`a random history of ${VERSIONS} versions`, () => {
         const found = await read((tx) =>
           of(Compare).differences(tx, history.idOf(one.number), history.idOf(other.number)),
         );
+        expect(await pages([one.number, other.number], 1 + random.below(9))).toEqual(found);
         const result = new Map(
-          [...applied(found, before)].map(([at, content]) => [at, history.contentNumber(content)]),
+          [...applied(found, before)].map(([at, content]) => [
+            at,
+            history.changes.numberOf(content),
+          ]),
         );
         expect(sameSnapshot(result, other.snapshot)).toBe(true);
         for (const at of found.flatMap(pathsOf)) expect(before.get(at)).not.toBe(after.get(at));

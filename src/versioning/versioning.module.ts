@@ -19,6 +19,7 @@ import { DraftCommits } from './draft-commits.js';
 import { DraftExpiry } from './draft-expiry.js';
 import { DraftsController } from './drafts.controller.js';
 import { Drafts } from './drafts.js';
+import { FastForwards } from './fast-forwards.js';
 import { History } from './history.js';
 import { DatasetLineage } from './lineage.entity.js';
 import { Lineages } from './lineages.js';
@@ -75,6 +76,7 @@ import { VersionsService } from './versions.service.js';
     DraftCommits,
     DraftExpiry,
     Drafts,
+    FastForwards,
     History,
     Lineages,
     OverlayDocuments,

@@ -1,9 +1,4 @@
 import { expect } from '@jest/globals';
-import { Readable } from 'node:stream';
-import {
-  ARTIFACT_PRODUCER,
-  type ArtifactProducer,
-} from '../../src/core/contracts/artifact-producer.js';
 import { UNIT_OF_WORK, type Tx, type UnitOfWork } from '../../src/core/contracts/unit-of-work.js';
 import {
   NothingChanged,
@@ -17,11 +12,11 @@ import { Commits } from '../../src/versioning/commits.js';
 import { Deletions } from '../../src/versioning/deletions.js';
 import { DraftCommits } from '../../src/versioning/draft-commits.js';
 import { Drafts } from '../../src/versioning/drafts.js';
-import type { Content } from '../../src/versioning/graph/overlay.js';
 import { Lineages } from '../../src/versioning/lineages.js';
 import { Merges, type Resolution } from '../../src/versioning/merges.js';
 import { MergeConflicts, VersionNeeded } from '../../src/versioning/versioning.problems.js';
 import type { TestApp } from '../app.js';
+import { RandomChanges, uploadContents } from './random-changes.js';
 import {
   mergeSnapshots,
   sameSnapshot,
@@ -30,9 +25,6 @@ import {
   type Random,
   type Snapshot,
 } from './snapshot-model.js';
-
-const SEGMENTS = ['a', 'b', 'B', 'é', 'e\u0301', '\ue000', '\u{1f98a}', ' ', '%2e', '"'];
-const CONTENTS = 14;
 
 /** Something that is done to the real history and to the model, and has to come out the same. */
 type Step = (history: RandomHistory) => Promise<void>;
@@ -54,7 +46,7 @@ export class RandomHistory {
     readonly server: TestApp,
     readonly unitOfWork: UnitOfWork,
     readonly dataset: DatasetId,
-    readonly contents: readonly (Content & { sizeBytes: number })[],
+    readonly changes: RandomChanges,
     readonly random: Random,
   ) {
     const of = <T>(type: abstract new (...args: never[]) => T): T =>
@@ -69,24 +61,14 @@ export class RandomHistory {
   }
 
   static async begin(server: TestApp, random: Random): Promise<RandomHistory> {
-    const producer = server.app.get<ArtifactProducer>(ARTIFACT_PRODUCER, { strict: false });
-    const contents: (Content & { sizeBytes: number })[] = [];
-    for (let i = 0; i < CONTENTS; i++) {
-      // Two contents of the same bytes and other metadata are different ones.
-      const text = `content ${Math.floor(i / 2)}`.repeat(i + 1 - (i % 2));
-      const { fileId, sizeBytes } = await producer.createArtifact(
-        { stream: Readable.from([Buffer.from(text)]), mimeType: 'text/plain', fileType: 'txt' },
-        { holder: server.admin.id as UserId },
-      );
-      contents.push({ fileId, sizeBytes, metadata: i % 2 === 0 ? null : { i } });
-    }
+    const changes = new RandomChanges(await uploadContents(server), random);
     const { data } = await server.admin.api.POST('/api/v1/datasets', {
       body: { name: `random ${random.seed}` },
     });
     const unitOfWork = server.app.get<UnitOfWork>(UNIT_OF_WORK, { strict: false });
     const dataset = data!.id as DatasetId;
-    const history = new RandomHistory(server, unitOfWork, dataset, contents, random);
-    const operations = Array.from({ length: 12 }, () => history.#aPut());
+    const history = new RandomHistory(server, unitOfWork, dataset, changes, random);
+    const operations = Array.from({ length: 12 }, () => changes.aPut());
     await history.#commit('main', operations, new Map(), []);
     return history;
   }
@@ -113,19 +95,6 @@ export class RandomHistory {
     }
   }
 
-  /** A path that may or may not be there. */
-  aPath(): string {
-    const depth = 1 + this.random.below(3);
-    return Array.from({ length: depth }, () => this.random.pick(SEGMENTS)).join('/');
-  }
-
-  contentNumber(content: Content): number {
-    return this.contents.findIndex(
-      ({ fileId, metadata }) =>
-        fileId === content.fileId && JSON.stringify(metadata) === JSON.stringify(content.metadata),
-    );
-  }
-
   idOf(number: number): VersionId {
     return this.ids.get(number) as VersionId;
   }
@@ -142,40 +111,6 @@ export class RandomHistory {
     return this.random.pick(this.model.branches.keys());
   }
 
-  #put(path: string, content: number): VersionOperation {
-    const { fileId, metadata } = this.contents[content] as Content;
-    return { op: 'put', path, fileId: fileId, metadata };
-  }
-
-  #aPut(): VersionOperation {
-    return this.#put(this.aPath(), this.random.below(CONTENTS));
-  }
-
-  /** Random operations on a snapshot, and what they make of it. */
-  #changes(before: Snapshot, most: number): { operations: VersionOperation[]; after: Snapshot } {
-    const after = new Map(before);
-    const operations: VersionOperation[] = [];
-    for (let i = this.random.below(most); i >= 0; i--) {
-      const kind = after.size > 40 ? 1 + this.random.below(2) : this.random.below(5);
-      if (kind === 1 && after.size > 0) {
-        const path = this.random.pick(after.keys());
-        after.delete(path);
-        operations.push({ op: 'remove', path });
-      } else if (kind === 2 && after.size > 0) {
-        const [from, path] = [this.random.pick(after.keys()), this.aPath()];
-        if (after.has(path)) continue;
-        after.set(path, after.get(from) as number);
-        after.delete(from);
-        operations.push({ op: 'move', from, path });
-      } else {
-        const [path, content] = [this.aPath(), this.random.below(CONTENTS)];
-        after.set(path, content);
-        operations.push(this.#put(path, content));
-      }
-    }
-    return { operations, after };
-  }
-
   #record(version: VersionRecord, branch: string, parents: number[], snapshot: Snapshot): void {
     const number = version.versionNumber;
     this.ids.set(number, version.id);
@@ -186,7 +121,7 @@ export class RandomHistory {
     const branch = this.#aBranch();
     const head = this.model.head(branch);
     const before = this.model.snapshot(head);
-    const { operations } = this.#changes(before, this.random.below(8) === 0 ? 40 : 6);
+    const { operations } = this.changes.on(before, this.random.below(8) === 0 ? 40 : 6);
     if (operations.length > 0) await this.#commit(branch, operations, before, [head]);
   }
 
@@ -196,18 +131,7 @@ export class RandomHistory {
     before: Snapshot,
     parents: number[],
   ): Promise<void> {
-    const after = new Map(before);
-    for (const operation of operations) {
-      if (operation.op === 'put') {
-        const { fileId, metadata = null } = operation;
-        after.set(operation.path, this.contentNumber({ fileId, metadata }));
-      } else {
-        const from = operation.op === 'move' ? operation.from : operation.path;
-        const content = after.get(from);
-        after.delete(from);
-        if (operation.op === 'move') after.set(operation.path, content as number);
-      }
-    }
+    const after = this.changes.applied(operations, before);
     const committing = this.#run((tx) =>
       this.#commits.commit(tx, {
         datasetId: this.dataset,
@@ -231,7 +155,7 @@ export class RandomHistory {
     );
     let theirs = base;
     for (let i = this.random.below(3); i >= 0; i--) {
-      const { operations, after } = this.#changes(theirs, 5);
+      const { operations, after } = this.changes.on(theirs, 5);
       if (operations.length === 0) continue;
       await this.#run(async (tx) => {
         const locked = await this.#drafts.lock(tx, this.dataset, draft.id);
@@ -263,7 +187,7 @@ export class RandomHistory {
   async #commitOn(branch: string): Promise<void> {
     const head = this.model.head(branch);
     const before = this.model.snapshot(head);
-    const { operations } = this.#changes(before, 4);
+    const { operations } = this.changes.on(before, 4);
     if (operations.length > 0) await this.#commit(branch, operations, before, [head]);
   }
 
@@ -301,7 +225,7 @@ export class RandomHistory {
 
   /** Decides a conflict at random, also in the snapshot that it is a conflict of. */
   #resolve(path: string, merged: Map<string, number>, theirs: Snapshot): Resolution {
-    const content = this.random.below(CONTENTS);
+    const content = this.changes.aContent();
     switch (this.random.below(4)) {
       case 0:
         return 'ours';
@@ -313,7 +237,7 @@ export class RandomHistory {
         return { content: null };
       default:
         merged.set(path, content);
-        return { content: this.contents[content] as Content };
+        return { content: this.changes.content(content) };
     }
   }
 
