@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { DatasetId } from '../core/ids.js';
 import { InvalidInput } from '../core/problems.js';
 import type { TableDescription } from './engine/describe.js';
+import type { TableProfile } from './engine/profile.js';
 import type { RowsPage, RowsRequest } from './engine/rows.js';
 import { NotATable, TableUnreadable } from './table.problems.js';
 import { TableFiles, type TableFile } from './table-files.js';
@@ -50,6 +51,16 @@ export class TablesService {
     );
     if (!page) throw new NotATable(file.entry.path);
     return page;
+  }
+
+  /** Statistics of all rows of a table. @throws NotFound, NotATable, TableUnreadable */
+  async profile(file: TableFile, signal: AbortSignal): Promise<TableProfile> {
+    const { sizeBytes } = file.entry;
+    const profile = await this.files.lend(file, false, (source) =>
+      this.workers.requests.ask('profile', { source, sizeBytes }, signal),
+    );
+    if (!profile) throw new NotATable(file.entry.path);
+    return profile;
   }
 
   find(dataset: DatasetId, ref: string, path: string, sheet?: string): Promise<TableFile> {

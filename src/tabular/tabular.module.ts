@@ -1,4 +1,6 @@
 import { Module } from '@nestjs/common';
+import { QueriesController } from './queries.controller.js';
+import { QueriesService } from './queries.service.js';
 import { TableFiles } from './table-files.js';
 import { TableWorkers } from './table-workers.js';
 import { TablesController } from './tables.controller.js';
@@ -6,7 +8,7 @@ import { TablesService } from './tables.service.js';
 
 /** Files as tables: what they hold, read in processes that may die of it. */
 @Module({
-  controllers: [TablesController],
-  providers: [TableFiles, TableWorkers, TablesService],
+  controllers: [TablesController, QueriesController],
+  providers: [QueriesService, TableFiles, TableWorkers, TablesService],
 })
 export class TabularModule {}

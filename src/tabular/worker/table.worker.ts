@@ -11,7 +11,7 @@ function answer(message: WorkerAnswer): void {
 
 process.on('message', (request: WorkerRequest) => {
   perform(request).then(
-    (result) => answer({ ok: true, answer: result, outputBytes: 0 }),
+    (result) => answer({ ok: true, answer: result }),
     (error: unknown) => answer({ ok: false, failure: failureOf(error) }),
   );
 });
