@@ -76,6 +76,16 @@ const schema = z.object({
     'How soon what datasets, branches and tags have become is written to the storage as well',
   ),
   DRAFT_TTL: duration('7d').describe('How long a draft may lie unchanged before it is discarded'),
+  BRANCH_RETENTION: duration('7d').describe(
+    'How long a deleted branch keeps its versions from retention rules, to be restored',
+  ),
+  REMOVAL_GRACE: duration('1m').describe(
+    'How long what a removed version held stays for requests that are reading it',
+  ),
+  RETENTION_SCHEDULE: z
+    .string()
+    .default('41 3 * * *')
+    .describe('When the retention rules of datasets are carried out, as cron'),
   DATASET_RETENTION: duration('7d').describe('How long a deleted dataset can be restored'),
   IDEMPOTENCY_RETENTION: duration('24h').describe('How long an Idempotency-Key is remembered'),
   JOB_CONCURRENCY: wholeNumber(4, 1, 64).describe('How many jobs one process does at a time'),
