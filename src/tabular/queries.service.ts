@@ -11,8 +11,10 @@ import { InvalidInput } from '../core/problems.js';
 import type { OutputFormat } from './engine/output.js';
 import type { NamedSource, QueryAnswer } from './engine/query.js';
 import { readerOptionsOf } from './reader-options.js';
+import { TableReader } from './schema/table-reader.js';
 import { TableFiles, asProblem, type TableFile } from './table-files.js';
 import { TableWorkers } from './table-workers.js';
+import type { WorkerPool } from './worker/worker-pool.js';
 
 /** A table that a query names, and the file that it is. */
 interface NamedFile extends Pick<TableFile, 'entry' | 'options'> {
@@ -26,6 +28,7 @@ export class QueriesService {
     @Inject(UNIT_OF_WORK) private readonly unitOfWork: UnitOfWork,
     @Inject(VERSION_READER) private readonly versions: VersionReader,
     private readonly files: TableFiles,
+    private readonly reader: TableReader,
     private readonly workers: TableWorkers,
   ) {}
 
@@ -39,17 +42,24 @@ export class QueriesService {
     query: { sql: string; format: OutputFormat },
     signal: AbortSignal,
     consume: (result: Readable, answered: Promise<QueryAnswer>) => Promise<T>,
+    pool: WorkerPool = this.workers.queries,
   ): Promise<T> {
     try {
-      const names = await this.workers.queries.ask('tables', { sql: query.sql }, signal);
-      const tables = await this.find(dataset, ref, names);
+      const names = await pool.ask('tables', { sql: query.sql }, signal);
+      const found = await this.find(dataset, ref, names);
+      const tables = await Promise.all(
+        found.map(async (file) => ({
+          ...file,
+          wholeSample: await this.reader.requireReadable(file),
+        })),
+      );
       return await this.files.lendAll(tables, (sources) => {
         const named: NamedSource[] = tables.map(({ name }, at) => {
           const source = sources[at];
           if (!source) throw new Error('A table was lent without its file.');
           return { name, source };
         });
-        return this.workers.queries.stream('query', { ...query, tables: named }, signal, consume);
+        return pool.stream('query', { ...query, tables: named }, signal, consume);
       });
     } catch (error) {
       throw asProblem(error, 'the query');

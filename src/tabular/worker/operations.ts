@@ -1,6 +1,8 @@
 import { describeTable } from '../engine/describe.js';
+import { produceTable } from '../engine/produce.js';
 import { profileTable } from '../engine/profile.js';
 import { runQuery } from '../engine/query.js';
+import { reportOn } from '../engine/reports.js';
 import { readRows } from '../engine/rows.js';
 import { Session, type EngineLimits } from '../engine/session.js';
 import { tablesOf } from '../engine/select-check.js';
@@ -30,6 +32,14 @@ export async function perform(asked: WorkerRequest): Promise<unknown> {
       return onTable(asked.limits, source, (session, table) =>
         profileTable(session, table, sizeBytes),
       );
+    }
+    case 'report': {
+      const { source, kind } = asked.request;
+      return onTable(asked.limits, source, (session, table) => reportOn(session, table, kind));
+    }
+    case 'produce': {
+      const request = { ...asked.request, output: asked.output };
+      return inSession(asked.limits, (session) => produceTable(session, request));
     }
     case 'tables':
       return inSession(asked.limits, (session) => tablesOf(session, asked.request.sql));

@@ -1,4 +1,7 @@
+import type { ReportKind } from '../../core/contracts/tables.js';
+import type { JsonObject } from '../../core/json.js';
 import type { TableDescription } from '../engine/describe.js';
+import type { ProduceRequest } from '../engine/produce.js';
 import type { TableProfile } from '../engine/profile.js';
 import type { QueryAnswer, QueryRequest } from '../engine/query.js';
 import type { RowsPage, RowsRequest } from '../engine/rows.js';
@@ -20,12 +23,17 @@ export interface Operations {
     request: { readonly source: TableSource; readonly sizeBytes: number };
     answer: TableProfile | null;
   };
+  report: {
+    request: { readonly source: TableSource; readonly kind: ReportKind };
+    answer: JsonObject | null;
+  };
   tables: { request: { readonly sql: string }; answer: readonly string[] };
 }
 
 /** Operations whose result goes through the worker's pipe. */
 export interface StreamedOperations {
   query: { request: Omit<QueryRequest, 'output'>; answer: QueryAnswer };
+  produce: { request: Omit<ProduceRequest, 'output'>; answer: void };
 }
 
 export type StreamedName = keyof StreamedOperations;

@@ -15,4 +15,6 @@ process.on('message', (request: WorkerRequest) => {
     (error: unknown) => answer({ ok: false, failure: failureOf(error) }),
   );
 });
+// Ctrl-C reaches every process of a terminal: when to end is the server's to say.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
 process.on('disconnect', () => process.exit(0));

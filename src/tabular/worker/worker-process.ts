@@ -5,6 +5,7 @@ import { setPriority } from 'node:os';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import type { EngineLimits } from '../engine/session.js';
+import { Unavailable } from '../../core/problems.js';
 import { InvalidRequest, TableProblem } from '../engine/table-problem.js';
 import type {
   OperationName,
@@ -174,12 +175,12 @@ export class WorkerProcess {
         settle();
         resolve(answer);
       };
-      const onExit = () => {
+      const onExit = (_code?: number | null, signal?: NodeJS.Signals | null) => {
         settle();
-        reject(this.endOf());
+        reject(this.endOf(signal ?? null));
       };
       child.once('message', onMessage).once('exit', onExit).once('error', reject);
-      child.send(message, (error) => error && onExit());
+      child.send(message, (error) => error && child.exitCode === null && child.kill('SIGKILL'));
     });
   }
 
@@ -203,8 +204,8 @@ export class WorkerProcess {
     };
   }
 
-  /** What the process's end says of the file that it was reading. */
-  private endOf(): Error {
+  /** What the process's end says of the file that it was reading: nothing, where others ended it. */
+  private endOf(signal: NodeJS.Signals | null): Error {
     if (this.ending?.why === 'too-large') {
       return new TableProblem(
         'too-large',
@@ -214,10 +215,22 @@ export class WorkerProcess {
     if (this.ending?.why === 'too-slow') {
       return new TableProblem('too-slow', 'Reading it takes longer than is allowed.');
     }
-    // The engine has faults that files can reach; they end the process.
-    return new TableProblem('malformed', 'Reading it ended the reader.');
+    if (!this.ending && signal && FAULTS.has(signal)) {
+      return new TableProblem('malformed', 'Reading it ended the reader.');
+    }
+    return new Unavailable('The table could not be read to its end; try again.', 2);
   }
 }
+
+/** How a process ends that a file has led into a fault of the engine, or out of its heap. */
+const FAULTS: ReadonlySet<string> = new Set([
+  'SIGSEGV',
+  'SIGABRT',
+  'SIGBUS',
+  'SIGILL',
+  'SIGFPE',
+  'SIGTRAP',
+]);
 
 /** Beside this module: JavaScript once it is compiled, TypeScript under the tests. */
 const program = new URL(`./table.worker${path.extname(import.meta.filename)}`, import.meta.url);
