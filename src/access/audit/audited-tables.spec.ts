@@ -18,6 +18,8 @@ const NOT_AUDITED: Record<string, string> = {
   event_subscriptions: 'how far handlers are, which moves with every event',
   event_deliveries: 'which handler has been told of what',
   handled_events: 'which handler has been told of what',
+  table_contents: 'what files hold as tables, found out from them',
+  dataset_schema_versions: 'what versions hold as tables, found out from them',
   idempotency_keys: 'answers to repeat',
   job_workers: 'which process lives',
   record_origin: 'made with the database',

@@ -22,6 +22,16 @@ export interface EventCatalog {
     /** Somebody deleted it, or the dataset's rules let it go. */
     cause: 'deletion' | 'retention';
   };
+  /** A version brought a table whose columns are not those that it had before. */
+  'dataset.schema.changed': {
+    datasetId: number;
+    versionId: number;
+    path: string;
+    /** Who can go on: everybody, new readers with old data, old readers with new data, or nobody. */
+    verdict: 'full' | 'backward' | 'forward' | 'breaking';
+    /** Those that came, went or changed their type. */
+    columns: string[];
+  };
   'dataset.branch.created': { datasetId: number; branch: string; digest: string | null };
   'dataset.branch.updated': {
     datasetId: number;
@@ -42,6 +52,18 @@ export interface EventCatalog {
     digest: string;
     kind: 'fast-forward' | 'merge';
   };
+  'sample.created': { datasetId: number; jobId: string };
+  'sample.completed': { datasetId: number; jobId: string; fileId: number; sha256: string };
+  'sample.failed': { datasetId: number; jobId: string; reason: string };
+  'analysis.created': { datasetId: number; jobId: string; kind: string };
+  'analysis.completed': {
+    datasetId: number;
+    jobId: string;
+    kind: string;
+    fileId: number;
+    sha256: string;
+  };
+  'analysis.failed': { datasetId: number; jobId: string; kind: string; reason: string };
   'file.uploaded': { fileId: number; sha256: string; sizeBytes: number };
   'file.deduplicated': { fileId: number; sha256: string; sizeBytes: number };
   'file.deleted': { fileId: number; sha256: string; sizeBytes: number };
