@@ -50,10 +50,10 @@ export class SchemasController {
     @IdParam('datasetId') dataset: DatasetId,
     @Query() { base, head, path, sheet }: CompareSchemaQuery,
   ): Promise<SchemaDiffView> {
-    const [before, after] = await Promise.all(
-      [base, head].map((ref) => this.tables.columns(dataset, ref, path, sheet)),
-    );
-    return SchemaDiffView.of(diffSchemas(before ?? [], after ?? []));
+    // One after the other: where both cannot be had, it is always the first that is told of.
+    const before = await this.tables.columns(dataset, base, path, sheet);
+    const after = await this.tables.columns(dataset, head, path, sheet);
+    return SchemaDiffView.of(diffSchemas(before, after));
   }
 
   @Get('schema-rules')
