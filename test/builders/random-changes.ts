@@ -4,7 +4,7 @@ import {
   type ArtifactProducer,
 } from '../../src/core/contracts/artifact-producer.js';
 import type { VersionOperation } from '../../src/core/contracts/versions.js';
-import type { FileId, UserId } from '../../src/core/ids.js';
+import type { UserId } from '../../src/core/ids.js';
 import type { Content } from '../../src/versioning/graph/overlay.js';
 import type { TestApp } from '../app.js';
 import type { Random, Snapshot } from './snapshot-model.js';
@@ -109,6 +109,6 @@ export class RandomChanges {
 
   #put(path: string, content: number): VersionOperation {
     const { fileId, metadata } = this.content(content);
-    return { op: 'put', path, fileId: fileId as FileId, metadata };
+    return { op: 'put', path, fileId, metadata };
   }
 }
