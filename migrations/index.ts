@@ -8,6 +8,7 @@ import { Records1763600000020 } from './1763600000020-records.js';
 import { EventSubscriptions1763600000050 } from './1763600000050-event-subscriptions.js';
 import { Permissions1763600000060 } from './1763600000060-permissions.js';
 import { Audit1763600000061 } from './1763600000061-audit.js';
+import { Identities1763600000062 } from './1763600000062-identities.js';
 
 /** Every migration, in order. */
 export const MIGRATIONS = [
@@ -21,4 +22,5 @@ export const MIGRATIONS = [
   EventSubscriptions1763600000050,
   Permissions1763600000060,
   Audit1763600000061,
+  Identities1763600000062,
 ];

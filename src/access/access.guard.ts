@@ -1,7 +1,12 @@
 import { CanActivate, ExecutionContext, Inject, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { Request } from 'express';
-import { ACCESS_POLICY, type AccessPolicy } from '../core/contracts/access-policy.js';
+import {
+  ACCESS_POLICY,
+  covers,
+  type AccessPolicy,
+  type Permission,
+} from '../core/contracts/access-policy.js';
 import { UNIT_OF_WORK, type UnitOfWork } from '../core/contracts/unit-of-work.js';
 import type { DatasetId, FileId } from '../core/ids.js';
 import type { Principal } from '../core/principal.js';
@@ -46,6 +51,7 @@ export class AccessGuard implements CanActivate {
     const principal = await this.identify(request);
     request.principal = principal;
     RequestContext.identify({ ...caller, userId: principal.userId, keyId: principal.keyId });
+    requireScope(requirement, principal, request);
     await this.check(requirement, principal, request);
     return true;
   }
@@ -95,6 +101,32 @@ export class AccessGuard implements CanActivate {
       case undefined:
         throw new Forbidden('This operation does not say who may call it, so nobody may.');
     }
+  }
+}
+
+/** A key for reading reads, whoever's it is. @throws Forbidden */
+function requireScope(
+  requirement: AccessRequirement | undefined,
+  { scope }: Principal,
+  { method }: Request,
+): void {
+  if (scope === undefined || scope === 'admin') return;
+  const wanted = scopeOf(requirement, method);
+  if (covers(scope, wanted)) return;
+  throw new Forbidden(`This takes credentials with the scope ${wanted}; yours have ${scope}.`);
+}
+
+function scopeOf(requirement: AccessRequirement | undefined, method: string): Permission {
+  switch (requirement?.kind) {
+    case 'dataset':
+    case 'file':
+      return requirement.permission;
+    case 'signed-in':
+      return requirement.scope ?? (method === 'GET' || method === 'HEAD' ? 'read' : 'write');
+    case 'public':
+    case 'admin':
+    case undefined:
+      return 'admin';
   }
 }
 

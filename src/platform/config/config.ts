@@ -61,6 +61,35 @@ const schema = z.object({
     .regex(/^[\x21-\x7e]+$/, 'takes visible ASCII characters, and no space')
     .optional()
     .describe("The first administrator's API key; without it one is made and printed once"),
+  OIDC_ISSUER: z
+    .url({ protocol: /^https?$/, error: 'takes the URL of an OpenID provider' })
+    .optional()
+    .describe('The OpenID provider whose tokens let their bearers in'),
+  OIDC_AUDIENCE: z.string().min(1).optional().describe('Whom its tokens must be meant for'),
+  OIDC_JWKS_URL: z
+    .url({ protocol: /^https?$/, error: 'takes the URL of a JSON Web Key Set' })
+    .optional()
+    .describe("Where its keys are; without it where the provider's discovery document says"),
+  OIDC_CLOCK_TOLERANCE: duration('30s').describe("How far its clock may be from this one's"),
+  OIDC_NAME_CLAIM: z
+    .string()
+    .min(1)
+    .default('preferred_username')
+    .describe('The claim with what to call somebody who comes for the first time'),
+  OIDC_ROLE_CLAIM: z
+    .string()
+    .min(1)
+    .default('roles')
+    .describe('The claim with the roles, such as realm_access.roles'),
+  OIDC_ADMIN_ROLE: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Which of them makes an administrator; without it roles are given here'),
+  ACCESS_TOKEN_TTL: duration('15m').describe('How long the token of a login works'),
+  SESSION_TTL: duration('30d').describe('How long a login can be renewed'),
+  LOGIN_ATTEMPTS: wholeNumber(10, 1, 1000).describe('How many failures in a row lock a name'),
+  LOGIN_LOCK: duration('15m').describe('For how long they lock it'),
   AUDIT_RETENTION: duration('3650d').describe('How long entries of the audit log are kept'),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
@@ -89,6 +118,12 @@ const schema = z.object({
   SHUTDOWN_GRACE: duration('30s').describe('How long running requests may take after SIGTERM'),
 });
 
+/** What one setting alone cannot tell. */
+const whole = schema.refine(
+  ({ OIDC_ISSUER, OIDC_AUDIENCE }) => (OIDC_ISSUER === undefined) === (OIDC_AUDIENCE === undefined),
+  { path: ['OIDC_AUDIENCE'], error: 'must be given with OIDC_ISSUER, and not without' },
+);
+
 /** What the server is told by its environment, parsed: durations in milliseconds, paths absolute. */
 export type Config = Readonly<z.output<typeof schema>>;
 
@@ -111,7 +146,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
   const given = Object.fromEntries(
     Object.entries(environment).filter(([name, value]) => name in schema.shape && value !== ''),
   );
-  const parsed = schema.safeParse(given);
+  const parsed = whole.safeParse(given);
   if (parsed.success) return parsed.data;
   throw new InvalidConfig(
     parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`),
