@@ -12,6 +12,7 @@ import { LoggingModule } from './platform/logging/logging.module.js';
 import { MetricsModule } from './platform/metrics/metrics.module.js';
 import { RecordsModule } from './records/records.module.js';
 import { StorageModule } from './storage/storage.module.js';
+import { TabularModule } from './tabular/tabular.module.js';
 import { VersioningModule } from './versioning/versioning.module.js';
 
 /** What the server is made with: its configuration, and the database that has been opened for it. */
@@ -54,6 +55,7 @@ export class AppModule {
         RecordsModule,
         DatasetsModule,
         VersioningModule,
+        TabularModule,
       ],
     };
   }

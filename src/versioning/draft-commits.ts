@@ -135,7 +135,7 @@ export class DraftCommits {
   async *#entries(tx: Tx, draft: VersionId): AsyncGenerator<ChangedEntry> {
     let after: string | null = null;
     for (;;) {
-      const page = await this.reader.overlay(tx, draft, { after, limit: CHUNK });
+      const page = await this.reader.written(tx, draft, { after, limit: CHUNK });
       yield* page;
       after = page.at(-1)?.path ?? null;
       if (page.length < CHUNK) return;

@@ -67,6 +67,8 @@ export class Drafts {
     author: UserId,
     { from, branch }: { from: string | null; branch: string | null },
   ): Promise<Draft> {
+    // What removes versions waits for this, or this for that: the parent is there when both are done.
+    await tx.query('SELECT 1 FROM datasets WHERE id = $1 FOR KEY SHARE', [dataset]);
     const target = await this.branches.requireBranch(
       tx,
       dataset,

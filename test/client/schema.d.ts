@@ -1434,6 +1434,88 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/datasets/{datasetId}/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which versions the dataset keeps */
+        get: operations["getRetention"];
+        /**
+         * Set which versions the dataset keeps
+         * @description Kept are the last `keepLast` of each branch, whatever is younger than `keepYoungerThan`, everything tagged, what drafts start from, the branches that were deleted lately, and the merge bases of all these. The rest is removed when the schedule comes to it, or on request: its number answers 410 from then on, and what no kept version holds is freed. Kept versions stay as they are.
+         */
+        put: operations["setRetention"];
+        post?: never;
+        /** Keep every version from now on */
+        delete: operations["deleteRetention"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{datasetId}/retention/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Remove what the rules let go, or tell what that would be
+         * @description A job. In a dry run its `result` is `{versionCount, versions, pathCount, paths, bytes}`, with the first 1,000 versions and paths; else `{removedVersions, swept: {entries, files, bytes}}`. What versions held is swept once `REMOVAL_GRACE` has passed.
+         */
+        post: operations["runRetention"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{datasetId}/refs/{ref}/schema": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a file is as a table
+         * @description A file that is no table has no format, and one that cannot be read a problem: neither is an error.
+         */
+        get: operations["getTableSchema"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{datasetId}/refs/{ref}/rows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Rows of a table
+         * @description As JSON, CSV or an Arrow stream, by `Accept`. All pages are of the version that the first one showed. CSV and Arrow name the next page in the header `Next-Cursor`. In CSV, texts that a spreadsheet would run as formulas begin with an apostrophe.
+         */
+        get: operations["listTableRows"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -3011,6 +3093,143 @@ export interface components {
              *     ]
              */
             allowedPathPatterns: string[];
+        };
+        RetentionView: {
+            /**
+             * @description Null where there are no rules: every version is kept.
+             * @example 20
+             */
+            keepLast: number | null;
+            /** @example 30d */
+            keepYoungerThan: string | null;
+            /**
+             * @description Who set them.
+             * @example 2
+             */
+            setBy: number | null;
+            /**
+             * Format: date-time
+             * @example 2026-11-20T12:00:00.000Z
+             */
+            setAt: string | null;
+        };
+        RetentionRulesDto: {
+            /**
+             * @description How many versions are kept on each branch, its head included.
+             * @example 20
+             */
+            keepLast: number;
+            /**
+             * @description Every version that is younger than this is kept as well, such as `30d`.
+             * @example 30d
+             */
+            keepYoungerThan?: string | null;
+        };
+        RetentionRunDto: {
+            /**
+             * @description Only tell what would go: versions, paths and bytes.
+             * @default false
+             * @example true
+             */
+            dryRun?: boolean;
+            /** @description Rules to try in a dry run; the dataset’s own unless given. */
+            rules?: components["schemas"]["RetentionRulesDto"];
+        };
+        FileProblemView: {
+            /**
+             * @example truncated
+             * @enum {string}
+             */
+            code: "truncated" | "malformed" | "too-large" | "too-slow" | "encrypted" | "unsupported";
+            /** @example The compressed data ends before its end. */
+            detail: string;
+        };
+        TableColumnView: {
+            /** @example price */
+            name: string;
+            /**
+             * @description `boolean`, `int8` to `int128`, `uint8` to `uint128`, `float32`, `float64`, `decimal`, `string`, `binary`, `date`, `time`, `timestamp`, `timestamptz`, `interval`, `uuid`, `json`, `list`, `struct` or `map`.
+             * @example float64
+             */
+            type: string;
+            /**
+             * @description Whether some row has no value here; null until all of the table was read.
+             * @example false
+             */
+            nullable: boolean | null;
+            /** @description Of decimals: digits in all. */
+            precision?: number;
+            /** @description Of decimals: digits after the point. */
+            scale?: number;
+            /** @description Of structs their fields, of lists `item`, of maps `key` and `value`. */
+            fields?: components["schemas"]["TableColumnView"][];
+        };
+        RowsView: {
+            columns: components["schemas"]["TableColumnView"][];
+            /**
+             * @description Whole numbers and decimals beyond 2^53 are text, as are NaN and the infinities; dates are ISO 8601, binary is base64.
+             * @example [
+             *       {
+             *         "symbol": "MSFT",
+             *         "price": 39.81
+             *       }
+             *     ]
+             */
+            items: {
+                [key: string]: unknown;
+            }[];
+            /** @example null */
+            nextCursor: string | null;
+        };
+        TableSchemaView: {
+            /** @example measurements/2026/sea-ice.csv */
+            path: string;
+            /** @description Of the content that it is about. */
+            sha256: string;
+            /**
+             * @description Null for a file that is no table, or one that cannot be read.
+             * @example csv
+             * @enum {string|null}
+             */
+            format: "csv" | "tsv" | "parquet" | "json" | "ndjson" | "xlsx" | "arrow" | "avro" | null;
+            columns: components["schemas"]["TableColumnView"][];
+            /**
+             * @description Null until all of the table was read, which happens soon after a commit.
+             * @example 560
+             */
+            rowCount: number | null;
+            /**
+             * @description How it was read. Each can be set for the file in the metadata of its entry, as members of `table`.
+             * @example {
+             *       "format": "csv",
+             *       "delimiter": ",",
+             *       "quote": "\"",
+             *       "header": true,
+             *       "encoding": "utf-8"
+             *     }
+             */
+            options: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description Which of the options were guessed.
+             * @example [
+             *       "delimiter",
+             *       "header",
+             *       "encoding"
+             *     ]
+             */
+            guessed: string[];
+            /**
+             * @description The sheets of an Excel workbook; each is a table.
+             * @example null
+             */
+            sheets: string[] | null;
+            /**
+             * @description Why it cannot be read, though it should be a table.
+             * @example null
+             */
+            problem: components["schemas"]["FileProblemView"] | null;
         };
     };
     responses: never;
@@ -7379,6 +7598,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
+            /** @description The version was removed (`version-removed`) */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
         };
     };
     deleteVersion: {
@@ -7445,6 +7673,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
+            /** @description The version was removed (`version-removed`) */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
         };
     };
     listVersionFiles: {
@@ -7501,6 +7738,15 @@ export interface operations {
             };
             /** @description Not found (`not-found`) */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The version was removed (`version-removed`) */
+            410: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7743,6 +7989,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
+            /** @description The version was removed (`version-removed`) */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
         };
     };
     headVersionContent: {
@@ -7810,6 +8065,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
+            /** @description The version was removed (`version-removed`) */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
         };
     };
     getVersionArchive: {
@@ -7859,6 +8123,15 @@ export interface operations {
             };
             /** @description Not found (`not-found`) */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The version was removed (`version-removed`) */
+            410: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -9482,6 +9755,410 @@ export interface operations {
             };
             /** @description Not found (`not-found`) */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    getRetention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                datasetId: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetentionView"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    setRetention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                datasetId: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RetentionRulesDto"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetentionView"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Forbidden (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    deleteRetention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                datasetId: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Forbidden (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    runRetention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                datasetId: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RetentionRunDto"];
+            };
+        };
+        responses: {
+            /** @description The work goes on as a job. */
+            202: {
+                headers: {
+                    /** @description The job. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobView"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Forbidden (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    getTableSchema: {
+        parameters: {
+            query: {
+                path: string;
+                /** @description Of an Excel workbook: the sheet; the first one unless told. */
+                sheet?: string;
+            };
+            header?: never;
+            path: {
+                datasetId: number;
+                /** @description A branch, a tag, a version number or a digest, URL-encoded. */
+                ref: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TableSchemaView"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The file is damaged (`file-damaged`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unavailable (`unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    listTableRows: {
+        parameters: {
+            query: {
+                /** @description How many items a page holds at the most. */
+                limit?: number;
+                /** @description `nextCursor` of the page before. Opaque: send back what you were given. */
+                cursor?: string;
+                path: string;
+                /** @description Of an Excel workbook: the sheet; the first one unless told. */
+                sheet?: string;
+                /** @description The columns, divided by commas; all unless told. A name with a comma, a colon or a quote in it stands in double quotes. */
+                columns?: string;
+                /** @description A condition on rows: comparisons of a column with a number, a 'text', true or false by =, !=, <, <=, >, >=; `in (…)`, `is null`, `contains`, `startsWith`, `endsWith`; joined by and, or, not and parentheses. */
+                where?: string;
+                /** @description Columns to sort by, each with `:asc` or `:desc`; nulls come last. */
+                orderBy?: string;
+            };
+            header?: never;
+            path: {
+                datasetId: number;
+                /** @description A branch, a tag, a version number or a digest, URL-encoded. */
+                ref: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    /** @description Sent as `cursor`: the next page. */
+                    "Next-Cursor"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RowsView"];
+                    "text/csv": string;
+                    "application/vnd.apache.arrow.stream": string;
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not acceptable (`not-acceptable`) */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The file is damaged (`file-damaged`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not a table (`not-a-table`), The table cannot be read (`table-unreadable`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unavailable (`unavailable`) */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -95,6 +95,13 @@ export interface StorageBackend {
    */
   openReader(key: string): Promise<ObjectReader>;
 
+  /**
+   * Where an object lies on this machine's own disk, for another process that reads it in place; null
+   * where it does not. Whoever is told never writes there. Backends of remote stores leave it out.
+   * @throws ObjectMissing
+   */
+  localPath?(key: string): Promise<string | null>;
+
   /** Deletes an object durably; `false` when nothing was there. */
   delete(key: string): Promise<boolean>;
 

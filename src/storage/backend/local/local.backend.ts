@@ -118,6 +118,11 @@ export class LocalBackend implements StorageBackend {
     return new LocalObjectReader(await this.openFile(key));
   }
 
+  async localPath(key: string): Promise<string> {
+    if (!(await this.look(key))) throw new ObjectMissing(key);
+    return pathOfKey(this.root, key);
+  }
+
   async delete(key: string): Promise<boolean> {
     const filePath = pathOfKey(this.root, key);
     const directory = path.dirname(filePath);
