@@ -10,7 +10,6 @@ import { EventSubscriptions1763600000050 } from './1763600000050-event-subscript
 import { Permissions1763600000060 } from './1763600000060-permissions.js';
 import { Audit1763600000061 } from './1763600000061-audit.js';
 import { Identities1763600000062 } from './1763600000062-identities.js';
-import { AuditOfRemovals1763600000063 } from './1763600000063-audit-of-removals.js';
 
 /** Every migration, in order. */
 export const MIGRATIONS = [
@@ -26,5 +25,4 @@ export const MIGRATIONS = [
   Permissions1763600000060,
   Audit1763600000061,
   Identities1763600000062,
-  AuditOfRemovals1763600000063,
 ];
