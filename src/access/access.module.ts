@@ -3,7 +3,7 @@ import { APP_GUARD } from '@nestjs/core';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { ACCESS_POLICY } from '../core/contracts/access-policy.js';
 import { AUDIT_TRAIL } from '../core/contracts/audit-trail.js';
-import { CREDENTIAL_WATCH } from '../core/contracts/credential-watch.js';
+import { AUTHENTICATOR } from '../core/contracts/authenticator.js';
 import { bind } from '../core/token.js';
 import { AccessGuard } from './access.guard.js';
 import { AdminBootstrap } from './admin-bootstrap.js';
@@ -15,7 +15,6 @@ import { AuditLog } from './audit/audit-log.js';
 import { SqlAuditTrail } from './audit/audit-trail.js';
 import { AuditController } from './audit/audit.controller.js';
 import { Authenticator } from './authenticator.js';
-import { CredentialWatcher } from './credential-watcher.js';
 import { DatasetPermissionsController } from './dataset-permissions.controller.js';
 import { FilePermissionsController } from './file-permissions.controller.js';
 import { FilePermissions } from './file-permissions.js';
@@ -56,7 +55,6 @@ import { UsersService } from './users.service.js';
     AuditLog,
     SqlAuditTrail,
     Authenticator,
-    CredentialWatcher,
     ExternalUsers,
     KeyLookup,
     OidcTokens,
@@ -71,9 +69,9 @@ import { UsersService } from './users.service.js';
     UsersService,
     bind(ACCESS_POLICY, SqlAccessPolicy),
     bind(AUDIT_TRAIL, SqlAuditTrail),
-    bind(CREDENTIAL_WATCH, CredentialWatcher),
+    bind(AUTHENTICATOR, Authenticator),
     { provide: APP_GUARD, useClass: AccessGuard },
   ],
-  exports: [ACCESS_POLICY, AUDIT_TRAIL, CREDENTIAL_WATCH, AdminBootstrap],
+  exports: [ACCESS_POLICY, AUDIT_TRAIL, AUTHENTICATOR, AdminBootstrap],
 })
 export class AccessModule {}

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
+import type { PrincipalAuthenticator } from '../core/contracts/authenticator.js';
 import type { Tx } from '../core/contracts/unit-of-work.js';
 import type { Sha256 } from '../core/ids.js';
 import type { Principal } from '../core/principal.js';
@@ -8,6 +9,8 @@ import { hashSecret } from './key-secret.js';
 import { SessionLookup } from './login/session-lookup.js';
 import { isSessionToken } from './login/session-token.js';
 import { OidcTokens } from './oidc/oidc-tokens.js';
+
+const BEARER = /^Bearer +([\x21-\x7e]+) *$/i;
 
 /** How long an answer may be given again: whoever is shut out is out on every replica after that. */
 const FRESH_MS = 500;
@@ -21,7 +24,7 @@ interface Lookup {
 
 /** Tells who a secret belongs to: an API key, the token of a login, or one of the OpenID provider. */
 @Injectable()
-export class Authenticator {
+export class Authenticator implements PrincipalAuthenticator {
   private readonly lookups = new LRUCache<Sha256, Lookup>({ max: MAX_REMEMBERED });
 
   constructor(
@@ -29,6 +32,11 @@ export class Authenticator {
     private readonly sessions: SessionLookup,
     private readonly tokens: OidcTokens,
   ) {}
+
+  async identify(credentials: string): Promise<Principal | null> {
+    const secret = BEARER.exec(credentials)?.[1];
+    return secret === undefined ? null : this.authenticate(secret);
+  }
 
   /** Whoever holds the secret; null unless it is a living credential of a living user. */
   authenticate(secret: string): Promise<Principal | null> {
