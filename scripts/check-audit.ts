@@ -21,14 +21,16 @@ const { stdout } = spawnSync('npm', ['audit', '--omit=dev', '--json'], {
 const report = parse(stdout);
 const counts = report?.metadata?.vulnerabilities;
 if (!counts) {
-  const why = report?.error?.summary ?? 'it gave no report';
-  console.log(`The registry could not be asked about known weaknesses: ${why.trim()}`);
+  const why = report?.error?.summary?.trim() || 'it gives no report';
+  console.log(`The registry could not be asked about known weaknesses: ${why}`);
 } else {
   const severe = SEVERE.reduce((sum, severity) => sum + (counts[severity] ?? 0), 0);
   for (const [name, { severity, range }] of Object.entries(report.vulnerabilities ?? {})) {
     if (SEVERE.some((one) => one === severity)) console.error(`${severity}: ${name} ${range}`);
   }
-  console.log(`${severe} high or critical weaknesses are known of what the server is shipped with.`);
+  console.log(
+    `${severe} high or critical weaknesses are known of what the server is shipped with.`,
+  );
   process.exitCode = severe > 0 ? 1 : 0;
 }
 
