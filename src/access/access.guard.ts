@@ -18,6 +18,7 @@ import { parseId } from '../platform/http/id-param.decorator.js';
 import type {} from '../platform/http/principal.decorator.js';
 import { Authenticator } from './authenticator.js';
 import { FilePermissions } from './file-permissions.js';
+import { RateLimiter } from './limits/rate-limiter.js';
 import { judge } from './sql-access-policy.js';
 
 /** Where @nestjs/swagger keeps what `@ApiOperation` says; it does not export the name. */
@@ -30,6 +31,7 @@ export class AccessGuard implements CanActivate {
     private readonly reflector: Reflector,
     private readonly authenticator: Authenticator,
     private readonly filePermissions: FilePermissions,
+    private readonly limiter: RateLimiter,
     @Inject(ACCESS_POLICY) private readonly policy: AccessPolicy,
     @Inject(UNIT_OF_WORK) private readonly unitOfWork: UnitOfWork,
   ) {}
@@ -44,11 +46,21 @@ export class AccessGuard implements CanActivate {
     const operation = this.operationOf(context);
     const caller = { userId: null, keyId: null, address: addressOf(request), operation };
     RequestContext.identify(caller);
-    if (requirement?.kind === 'public') return true;
+    const http = context.switchToHttp();
+    if (requirement?.kind === 'public') {
+      // Probes ask often; whoever tries passwords or tokens sends them.
+      if (request.method !== 'GET') this.limiter.countAddress(caller.address, http.getResponse());
+      return true;
+    }
 
     const principal = await this.identify(request);
+    if (!principal) {
+      this.limiter.countAddress(caller.address, http.getResponse());
+      throw new Unauthenticated();
+    }
     request.principal = principal;
     RequestContext.identify({ ...caller, userId: principal.userId, keyId: principal.keyId });
+    this.limiter.countCredential(principal, http.getResponse());
     requireScope(requirement, principal, request);
     await this.check(requirement, principal, request);
     return true;
@@ -64,10 +76,8 @@ export class AccessGuard implements CanActivate {
     return operationId ?? context.getHandler().name;
   }
 
-  private async identify(request: Request): Promise<Principal> {
-    const principal = await this.authenticator.identify(request.headers.authorization ?? '');
-    if (!principal) throw new Unauthenticated();
-    return principal;
+  private identify(request: Request): Promise<Principal | null> {
+    return this.authenticator.identify(request.headers.authorization ?? '');
   }
 
   private async check(

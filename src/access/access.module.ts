@@ -22,6 +22,7 @@ import { GrantsService } from './grants.service.js';
 import { GroupsController } from './groups.controller.js';
 import { GroupsService } from './groups.service.js';
 import { KeyLookup } from './key-lookup.js';
+import { RateLimiter } from './limits/rate-limiter.js';
 import { LoginController } from './login/login.controller.js';
 import { PasswordHashes } from './login/password-hashes.js';
 import { PasswordsService } from './login/passwords.service.js';
@@ -60,6 +61,7 @@ import { UsersService } from './users.service.js';
     OidcTokens,
     PasswordHashes,
     PasswordsService,
+    RateLimiter,
     SessionLookup,
     Sessions,
     FilePermissions,

@@ -54,6 +54,24 @@ export class RefreshRefused extends Problem {
   }
 }
 
+/** Too many calls in too short a time (RFC 6585, section 4). */
+export class RateLimited extends Problem {
+  static override readonly kind = {
+    code: 'rate-limited',
+    status: 429,
+    title: 'Too many requests',
+    isRefusal: true,
+  };
+
+  constructor(limit: number, windowSeconds: number, retryAfterSeconds: number) {
+    super(
+      `More than ${limit} requests in ${windowSeconds} seconds. Go on in ${retryAfterSeconds} s.`,
+      {},
+      { 'Retry-After': String(retryAfterSeconds) },
+    );
+  }
+}
+
 /** A disabled user gets no keys: none would work. */
 export class UserDisabled extends Problem {
   static override readonly kind = { code: 'user-disabled', status: 409, title: 'User disabled' };

@@ -9,6 +9,7 @@ const NOT_AUDITED: Record<string, string> = {
   migrations: 'changes with the server, by nobody',
   files: 'uploads are recorded as such, with who brought them; rows come and go with them',
   login_attempts: 'counts failures; each is recorded as a refusal',
+  rate_usage: 'counts calls',
   session_tokens: 'secrets of sessions, which are audited; renewed every few minutes',
   upload_holds: 'uploads are recorded as such; a hold expires by itself',
   storage_deletions: 'the collector’s notes',

@@ -1,5 +1,6 @@
 import { CannotStart } from '../../core/cannot-start.js';
 import ms from 'ms';
+import { isIP } from 'node:net';
 import path from 'node:path';
 import { z } from 'zod';
 
@@ -20,6 +21,15 @@ const wholeNumber = (fallback: number, minimum: number, maximum: number) =>
       (value) => value >= minimum && value <= maximum,
       `takes a whole number from ${minimum} to ${maximum}`,
     );
+
+/** What Express's `trust proxy` understands. */
+function isProxy(text: string): boolean {
+  const [address = '', prefix, ...rest] = text.split('/');
+  if (['loopback', 'linklocal', 'uniquelocal'].includes(text)) return true;
+  const bits = { 4: 32, 6: 128 }[isIP(address)];
+  if (bits === undefined || rest.length > 0) return false;
+  return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits);
+}
 
 const MEBIBYTE = 1024 * 1024;
 
@@ -96,6 +106,21 @@ const schema = z.object({
   SESSION_TTL: duration('30d').describe('How long a login can be renewed'),
   LOGIN_ATTEMPTS: wholeNumber(10, 1, 1000).describe('How many failures in a row lock a name'),
   LOGIN_LOCK: duration('15m').describe('For how long they lock it'),
+  RATE_LIMIT_CREDENTIAL: wholeNumber(600_000, 0, 1_000_000_000).describe(
+    'How many requests a minute one key, session or token may make; 0 for no limit',
+  ),
+  RATE_LIMIT_ADDRESS: wholeNumber(600, 0, 1_000_000_000).describe(
+    'How many requests a minute without a good credential one address may make; 0 for no limit',
+  ),
+  TRUSTED_PROXIES: z
+    .string()
+    .default('')
+    .transform((text) => text.split(',').flatMap((part) => part.trim() || []))
+    .refine(
+      (proxies) => proxies.every(isProxy),
+      'takes addresses, networks such as 10.0.0.0/8, loopback, linklocal or uniquelocal',
+    )
+    .describe('Proxies whose X-Forwarded-For is believed, separated by commas'),
   AUDIT_RETENTION: duration('3650d').describe('How long entries of the audit log are kept'),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
