@@ -1,12 +1,8 @@
 import { CanActivate, ExecutionContext, Inject, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { Request } from 'express';
-import {
-  ACCESS_POLICY,
-  covers,
-  type AccessPolicy,
-  type Permission,
-} from '../core/contracts/access-policy.js';
+import { ACCESS_POLICY, type AccessPolicy } from '../core/contracts/access-policy.js';
+import { covers, type Permission } from '../core/permission.js';
 import { UNIT_OF_WORK, type UnitOfWork } from '../core/contracts/unit-of-work.js';
 import type { DatasetId, FileId } from '../core/ids.js';
 import type { Principal } from '../core/principal.js';

@@ -4,6 +4,7 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import { ACCESS_POLICY } from '../core/contracts/access-policy.js';
 import { AUDIT_TRAIL } from '../core/contracts/audit-trail.js';
 import { AUTHENTICATOR } from '../core/contracts/authenticator.js';
+import { CREDENTIAL_WATCH } from '../core/contracts/credential-watch.js';
 import { bind } from '../core/token.js';
 import { AccessGuard } from './access.guard.js';
 import { AdminBootstrap } from './admin-bootstrap.js';
@@ -15,6 +16,7 @@ import { AuditLog } from './audit/audit-log.js';
 import { SqlAuditTrail } from './audit/audit-trail.js';
 import { AuditController } from './audit/audit.controller.js';
 import { Authenticator } from './authenticator.js';
+import { CredentialWatcher } from './credential-watcher.js';
 import { DatasetPermissionsController } from './dataset-permissions.controller.js';
 import { FilePermissionsController } from './file-permissions.controller.js';
 import { FilePermissions } from './file-permissions.js';
@@ -56,6 +58,7 @@ import { UsersService } from './users.service.js';
     AuditLog,
     SqlAuditTrail,
     Authenticator,
+    CredentialWatcher,
     ExternalUsers,
     KeyLookup,
     OidcTokens,
@@ -72,8 +75,9 @@ import { UsersService } from './users.service.js';
     bind(ACCESS_POLICY, SqlAccessPolicy),
     bind(AUDIT_TRAIL, SqlAuditTrail),
     bind(AUTHENTICATOR, Authenticator),
+    bind(CREDENTIAL_WATCH, CredentialWatcher),
     { provide: APP_GUARD, useClass: AccessGuard },
   ],
-  exports: [ACCESS_POLICY, AUDIT_TRAIL, AUTHENTICATOR, AdminBootstrap],
+  exports: [ACCESS_POLICY, AUDIT_TRAIL, AUTHENTICATOR, CREDENTIAL_WATCH, AdminBootstrap],
 })
 export class AccessModule {}

@@ -1,5 +1,5 @@
 import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
-import type { Permission } from '../core/contracts/access-policy.js';
+import type { Permission } from '../core/permission.js';
 import type { ApiKeyId, UserId } from '../core/ids.js';
 
 /** A key that proves who somebody is; the secret itself is nowhere, only its hash. */

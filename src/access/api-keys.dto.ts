@@ -1,7 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { IsIn, IsInt, IsRFC3339, IsString, Matches, Max, MaxLength, Min } from 'class-validator';
-import { PERMISSIONS, type Permission } from '../core/contracts/access-policy.js';
+import { PERMISSIONS, type Permission } from '../core/permission.js';
 import { MAX_ID, type UserId } from '../core/ids.js';
 import { PageQuery, toWholeNumber } from '../platform/http/paging.js';
 import type { ApiKeyEntity } from './api-key.entity.js';

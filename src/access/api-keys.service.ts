@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { MoreThan } from 'typeorm';
-import type { Permission } from '../core/contracts/access-policy.js';
+import type { Permission } from '../core/permission.js';
 import { UNIT_OF_WORK, type UnitOfWork } from '../core/contracts/unit-of-work.js';
 import type { ApiKeyId, UserId } from '../core/ids.js';
 import type { Principal } from '../core/principal.js';

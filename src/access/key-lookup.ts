@@ -1,5 +1,5 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import type { Permission } from '../core/contracts/access-policy.js';
+import type { Permission } from '../core/permission.js';
 import { UNIT_OF_WORK, type PreparedSql, type UnitOfWork } from '../core/contracts/unit-of-work.js';
 import type { ApiKeyId, Sha256, UserId } from '../core/ids.js';
 import type { Principal, Role } from '../core/principal.js';

@@ -1,5 +1,5 @@
-import type { Permission } from './contracts/access-policy.js';
 import type { ApiKeyId, SessionId, UserId } from './ids.js';
+import type { Permission } from './permission.js';
 
 export type Role = 'admin' | 'member';
 

@@ -7698,7 +7698,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description No such path (`path-missing`), The path is taken (`path-exists`), Nothing would change (`nothing-changed`), Not a branch (`not-a-branch`), The branch is protected (`branch-protected`), The name is taken (`pointer-exists`) */
+            /** @description No such path (`path-missing`), The path is taken (`path-exists`), Nothing would change (`nothing-changed`), Not a branch (`not-a-branch`), The branch is protected (`branch-protected`), The name is taken (`pointer-exists`), Dataset full (`dataset-full`) */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -8453,7 +8453,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description The name is taken (`pointer-exists`) */
+            /** @description The name is taken (`pointer-exists`), Dataset full (`dataset-full`) */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -8796,7 +8796,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description The name is taken (`pointer-exists`) */
+            /** @description The name is taken (`pointer-exists`), Dataset full (`dataset-full`) */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -8922,7 +8922,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description The name is taken (`pointer-exists`) */
+            /** @description The name is taken (`pointer-exists`), Dataset full (`dataset-full`) */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -9105,7 +9105,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description Not a branch (`not-a-branch`) */
+            /** @description Not a branch (`not-a-branch`), Dataset full (`dataset-full`) */
             409: {
                 headers: {
                     [name: string]: unknown;

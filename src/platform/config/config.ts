@@ -112,6 +112,11 @@ const schema = z.object({
   RATE_LIMIT_ADDRESS: wholeNumber(600, 0, 1_000_000_000).describe(
     'How many requests a minute without a good credential one address may make; 0 for no limit',
   ),
+  MAX_BRANCHES: wholeNumber(10_000, 1, 1_000_000).describe('How many branches a dataset may have'),
+  MAX_TAGS: wholeNumber(10_000, 1, 1_000_000).describe('How many version tags a dataset may have'),
+  MAX_DRAFTS: wholeNumber(1000, 1, 1_000_000).describe(
+    'How many drafts of a dataset may be open at a time',
+  ),
   TRUSTED_PROXIES: z
     .string()
     .default('')

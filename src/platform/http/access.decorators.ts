@@ -1,6 +1,6 @@
 import { applyDecorators, SetMetadata } from '@nestjs/common';
 import { ApiExtension, ApiSecurity } from '@nestjs/swagger';
-import type { Permission } from '../../core/contracts/access-policy.js';
+import type { Permission } from '../../core/permission.js';
 
 /** What an operation needs of its caller. An operation that says nothing is closed to everybody. */
 export type AccessRequirement =
