@@ -1,9 +1,9 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
 import type { PrincipalAuthenticator } from '../core/contracts/authenticator.js';
-import type { Tx } from '../core/contracts/unit-of-work.js';
-import type { Sha256 } from '../core/ids.js';
-import type { Principal } from '../core/principal.js';
+import { UNIT_OF_WORK, type Tx, type UnitOfWork } from '../core/contracts/unit-of-work.js';
+import type { Sha256, UserId } from '../core/ids.js';
+import type { Principal, Role } from '../core/principal.js';
 import { KeyLookup } from './key-lookup.js';
 import { hashSecret } from './key-secret.js';
 import { SessionLookup } from './login/session-lookup.js';
@@ -31,11 +31,22 @@ export class Authenticator implements PrincipalAuthenticator {
     private readonly keys: KeyLookup,
     private readonly sessions: SessionLookup,
     private readonly tokens: OidcTokens,
+    @Inject(UNIT_OF_WORK) private readonly unitOfWork: UnitOfWork,
   ) {}
 
   async identify(credentials: string): Promise<Principal | null> {
     const secret = BEARER.exec(credentials)?.[1];
     return secret === undefined ? null : this.authenticate(secret);
+  }
+
+  async principalOf(user: UserId): Promise<Principal | null> {
+    const [row] = await this.unitOfWork.read((tx) =>
+      tx.query<{ name: string; role: Role }>(
+        'SELECT name, role FROM users WHERE id = $1 AND disabled_at IS NULL',
+        [user],
+      ),
+    );
+    return row ? { userId: user, name: row.name, role: row.role, keyId: null } : null;
   }
 
   /** Whoever holds the secret; null unless it is a living credential of a living user. */

@@ -12,5 +12,6 @@ export function authenticatorOn(unitOfWork: UnitOfWork): Authenticator {
     new KeyLookup(unitOfWork),
     new SessionLookup(unitOfWork),
     new OidcTokens(readConfig({}), new ExternalUsers(unitOfWork)),
+    unitOfWork,
   );
 }
