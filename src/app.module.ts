@@ -1,8 +1,10 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { AccessModule } from './access/access.module.js';
+import { AnalysisModule } from './analysis/analysis.module.js';
 import { DatasetsModule } from './datasets/datasets.module.js';
 import { EventsApiModule } from './events/events-api.module.js';
 import { EventsModule } from './events/events.module.js';
+import { WebhooksModule } from './events/webhooks/webhooks.module.js';
 import { CONFIG, type Config } from './platform/config/config.js';
 import { DatabaseModule } from './platform/database/database.module.js';
 import { HealthModule } from './platform/health/health.module.js';
@@ -51,11 +53,13 @@ export class AppModule {
         HttpModule,
         EventsModule,
         EventsApiModule,
+        WebhooksModule,
         StorageModule,
         RecordsModule,
         DatasetsModule,
         VersioningModule,
         TabularModule,
+        AnalysisModule,
       ],
     };
   }

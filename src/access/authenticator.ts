@@ -1,9 +1,12 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
+import type { PrincipalAuthenticator } from '../core/contracts/authenticator.js';
 import { UNIT_OF_WORK, type Tx, type UnitOfWork } from '../core/contracts/unit-of-work.js';
 import type { ApiKeyId, Sha256, UserId } from '../core/ids.js';
 import type { Principal, Role } from '../core/principal.js';
 import { hashSecret } from './key-secret.js';
+
+const BEARER = /^Bearer +([\x21-\x7e]+) *$/i;
 
 /** How long an answer may be given again: whoever is shut out is out on every replica after that. */
 const FRESH_MS = 500;
@@ -17,11 +20,26 @@ interface Lookup {
 
 /** Tells who a secret belongs to. */
 @Injectable()
-export class Authenticator {
+export class Authenticator implements PrincipalAuthenticator {
   private readonly logger = new Logger(Authenticator.name);
   private readonly lookups = new LRUCache<Sha256, Lookup>({ max: MAX_REMEMBERED });
 
   constructor(@Inject(UNIT_OF_WORK) private readonly unitOfWork: UnitOfWork) {}
+
+  async identify(credentials: string): Promise<Principal | null> {
+    const secret = BEARER.exec(credentials)?.[1];
+    return secret === undefined ? null : this.authenticate(secret);
+  }
+
+  async principalOf(user: UserId): Promise<Principal | null> {
+    const [row] = await this.unitOfWork.read((tx) =>
+      tx.query<{ name: string; role: Role }>(
+        'SELECT name, role FROM users WHERE id = $1 AND disabled_at IS NULL',
+        [user],
+      ),
+    );
+    return row ? { userId: user, name: row.name, role: row.role, keyId: null } : null;
+  }
 
   /** Whoever holds the secret; null unless it is a living key of a living user. */
   authenticate(secret: string): Promise<Principal | null> {
