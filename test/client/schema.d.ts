@@ -96,6 +96,110 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/auth/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign in with a name and a password
+         * @description Too many failures lock the name for a while; a locked name, an unknown one and a wrong password are answered alike.
+         */
+        post: operations["signIn"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Get the next pair of tokens
+         * @description The pair before ends. A refresh token that comes again ends the session.
+         */
+        post: operations["refreshSession"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End the session that I am signed in with
+         * @description Changes nothing for a caller with an API key or a token of the OpenID provider.
+         */
+        post: operations["signOut"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/me/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change my password
+         * @description Ends all of your sessions.
+         */
+        put: operations["changeMyPassword"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{userId}/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Give a user a password
+         * @description Ends all of its sessions.
+         */
+        put: operations["setPassword"];
+        post?: never;
+        /**
+         * Take a user's password away
+         * @description It can then sign in with no password. Ends all of its sessions.
+         */
+        delete: operations["removePassword"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/users": {
         parameters: {
             query?: never;
@@ -167,6 +271,26 @@ export interface paths {
          * @description The answer holds the key itself, this once; so it takes no Idempotency-Key.
          */
         post: operations["createApiKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/api-keys/{keyId}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replace an API key
+         * @description The new key does what the old one does and lasts as long as that was made for. The answer holds it, this once; so it takes no Idempotency-Key.
+         */
+        post: operations["rotateApiKey"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1526,6 +1650,127 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/datasets/{datasetId}/refs/{ref}/profile": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Statistics of a table
+         * @description Of all its rows; what is approximate says so.
+         */
+        get: operations["getTableProfile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{datasetId}/refs/{ref}/query": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run a SELECT over the tables of a version
+         * @description The result is streamed while it is made: one that breaks off half-way never ends well. It ends when the caller goes away. JSON is a list of rows, exact as rows are; in CSV, texts that a spreadsheet would run as formulas begin with an apostrophe.
+         */
+        post: operations["queryTables"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{datasetId}/compare/schema": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What became of a table’s columns
+         * @description Between two versions, and whether their readers can go on.
+         */
+        get: operations["compareTableSchemas"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{datasetId}/schema-rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the schemas of the dataset’s tables may change */
+        get: operations["getSchemaRules"];
+        /**
+         * Set how the schemas of the dataset’s tables may change
+         * @description Every commit, draft and merge from then on: one that breaks a rule is refused (422) with every violation. Versions that exist stay.
+         */
+        put: operations["setSchemaRules"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{datasetId}/samples": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a sample of tables
+         * @description A job of kind `analysis.sample`. The same seed chooses the same rows of the same version. Its result names the file (`fileId`, `sha256`), which is kept for the caller like an upload, and the version where it was committed. `GET /jobs/{jobId}` follows it, `DELETE` cancels it, `GET /jobs?kind=` lists them.
+         */
+        post: operations["createSample"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{datasetId}/analyses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Analyse a table
+         * @description A job of kind `analysis.analysis`: a profile, a correlation matrix or a report on the data's quality as JSON; the difference of two versions row by row, or the result of a SELECT, as a table. Its result names the file (`fileId`, `sha256`), which is kept for the caller like an upload, and the version where it was committed. `GET /jobs/{jobId}` follows it, `DELETE` cancels it, `GET /jobs?kind=` lists them.
+         */
+        post: operations["createAnalysis"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1654,6 +1899,57 @@ export interface components {
             status: "ok" | "failing";
             checks: components["schemas"]["HealthCheckView"][];
         };
+        LoginDto: {
+            /** @example ada */
+            name: string;
+            /** @example correct horse battery staple */
+            password: string;
+        };
+        TokenPairView: {
+            /**
+             * @description Sent as `Authorization: Bearer …`.
+             * @example varve_session_q7FvJ2kXw0bT4mZc9RrLh1
+             */
+            accessToken: string;
+            /**
+             * @description In seconds.
+             * @example 900
+             */
+            expiresIn: number;
+            /**
+             * @description Gives the next pair, once. One that comes a second time ends the session.
+             * @example varve_session_Xw0bT4mZc9RrLh1uYd8sNp
+             */
+            refreshToken: string;
+            /**
+             * @description In seconds.
+             * @example 2592000
+             */
+            refreshExpiresIn: number;
+        };
+        RefreshDto: {
+            /** @example varve_session_q7FvJ2kXw0bT4mZc9RrLh1 */
+            refreshToken: string;
+        };
+        ChangePasswordDto: {
+            /**
+             * @description Any characters; length is what counts.
+             * @example correct horse battery staple
+             */
+            password: string;
+            /**
+             * @description The one that you have now.
+             * @example correct horse battery staple
+             */
+            currentPassword: string;
+        };
+        PasswordDto: {
+            /**
+             * @description Any characters; length is what counts.
+             * @example correct horse battery staple
+             */
+            password: string;
+        };
         CreateUserDto: {
             /** @example ada */
             name: string;
@@ -1709,6 +2005,13 @@ export interface components {
             /** @example nightly import */
             name: string;
             /**
+             * @description The most that may be done with it, whatever its user may do: `read`, `write` too, or, to administer what its user administers and to manage its keys, `admin`.
+             * @default admin
+             * @example read
+             * @enum {string}
+             */
+            scope?: "read" | "write" | "admin";
+            /**
              * Format: date-time
              * @description When the key stops working (RFC 3339); without it, when it is revoked.
              * @example 2027-01-01T00:00:00Z
@@ -1732,6 +2035,11 @@ export interface components {
              * @example varve_q7FvJ2
              */
             prefix: string;
+            /**
+             * @example read
+             * @enum {string}
+             */
+            scope: "read" | "write" | "admin";
             /**
              * Format: date-time
              * @example 2026-03-01T12:00:00.000Z
@@ -1772,6 +2080,11 @@ export interface components {
              */
             prefix: string;
             /**
+             * @example read
+             * @enum {string}
+             */
+            scope: "read" | "write" | "admin";
+            /**
              * Format: date-time
              * @example 2026-03-01T12:00:00.000Z
              */
@@ -1800,6 +2113,14 @@ export interface components {
              * @example null
              */
             nextCursor: string | null;
+        };
+        RotateApiKeyDto: {
+            /**
+             * @description For how many seconds the old key still works beside the new one.
+             * @default 0
+             * @example 3600
+             */
+            overlapSeconds?: number;
         };
         GroupDto: {
             /** @example ocean team */
@@ -3374,6 +3695,158 @@ export interface components {
              */
             problem: components["schemas"]["FileProblemView"] | null;
         };
+        HistogramBinView: {
+            /** @example 0 */
+            from: number;
+            /**
+             * @description Not in it, except for the last one.
+             * @example 10
+             */
+            to: number;
+            /** @example 17 */
+            count: number;
+        };
+        HistogramView: {
+            /**
+             * @description Counts are interpolated between quantiles, as for large tables.
+             * @example false
+             */
+            approximate: boolean;
+            bins: components["schemas"]["HistogramBinView"][];
+        };
+        QuantilesView: {
+            /** @example 1 */
+            p25: number;
+            /** @example 2 */
+            p50: number;
+            /** @example 3 */
+            p75: number;
+        };
+        FrequentValueView: {
+            /** @example MSFT */
+            value: string | null;
+            /**
+             * @description Null where the table is too large to be read twice.
+             * @example 123
+             */
+            count: number | null;
+        };
+        ColumnProfileView: {
+            column: components["schemas"]["TableColumnView"];
+            /**
+             * @description Rows with a value.
+             * @example 560
+             */
+            count: number;
+            /** @example 0 */
+            nulls: number;
+            /**
+             * @description Of floating point: NaN and infinities, which the rest leaves out.
+             * @example 0
+             */
+            notFinite: number | null;
+            /**
+             * @description Approximate.
+             * @example 5
+             */
+            distinct: number | null;
+            /** @example 5.97 */
+            minimum: (string | number | boolean) | null;
+            /** @example 707 */
+            maximum: (string | number | boolean) | null;
+            /** @example 100.7 */
+            mean: number | null;
+            /**
+             * @description Of the sample.
+             * @example 132.5
+             */
+            deviation: number | null;
+            /** @description Approximate. */
+            quantiles: components["schemas"]["QuantilesView"] | null;
+            frequent: components["schemas"]["FrequentValueView"][];
+            histogram: components["schemas"]["HistogramView"] | null;
+        };
+        TableProfileView: {
+            /**
+             * @example csv
+             * @enum {string}
+             */
+            format: "csv" | "tsv" | "parquet" | "json" | "ndjson" | "xlsx" | "arrow" | "avro";
+            /** @example 560 */
+            rowCount: number;
+            columns: components["schemas"]["ColumnProfileView"][];
+        };
+        QueryDto: {
+            /**
+             * @description One SELECT in DuckDB’s dialect. Tables are files of the version, named by their paths in double quotes; a sheet of a workbook is `"path#sheet"`.
+             * @example SELECT symbol, avg(price) AS mean FROM "stocks.csv" GROUP BY symbol
+             */
+            sql: string;
+            /**
+             * @default json
+             * @enum {string}
+             */
+            format?: "json" | "ndjson" | "csv" | "parquet" | "arrow";
+        };
+        RenamedColumnView: {
+            /** @example temp */
+            from: string;
+            /** @example temperature */
+            to: string;
+        };
+        RetypedColumnView: {
+            /** @example id */
+            name: string;
+            /** @example int32 */
+            from: string;
+            /** @example int64 */
+            to: string;
+            /**
+             * @example widening
+             * @enum {string}
+             */
+            change: "widening" | "narrowing" | "incompatible";
+        };
+        NullabilityView: {
+            /** @example name */
+            name: string;
+            /**
+             * @description What it is now.
+             * @example true
+             */
+            nullable: boolean;
+        };
+        SchemaDiffView: {
+            added: components["schemas"]["TableColumnView"][];
+            removed: components["schemas"]["TableColumnView"][];
+            /** @description A guess: of one type and in one place. They are among added and removed too. */
+            renamed: components["schemas"]["RenamedColumnView"][];
+            retyped: components["schemas"]["RetypedColumnView"][];
+            /** @description As the data show it; no part of the verdict. */
+            nullability: components["schemas"]["NullabilityView"][];
+            /**
+             * @description `backward`: new readers can go on with old data. `forward`: old readers can go on with new data. `full`: both. `breaking`: neither.
+             * @example backward
+             * @enum {string}
+             */
+            verdict: "full" | "backward" | "forward" | "breaking";
+        };
+        SchemaRuleDto: {
+            /**
+             * @description `*` is any text within a segment, `**` any text, `?` one character.
+             * @example measurements/**.csv
+             */
+            pattern: string;
+            /**
+             * @example backward
+             * @enum {string}
+             */
+            level: "full" | "backward" | "forward";
+        };
+        SchemaRulesDto: {
+            /** @description The first whose pattern fits counts. */
+            rules: components["schemas"]["SchemaRuleDto"][];
+        };
     };
     responses: never;
     parameters: never;
@@ -3610,6 +4083,276 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HealthView"];
+                };
+            };
+        };
+    };
+    signIn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LoginDto"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenPairView"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Login refused (`login-refused`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    refreshSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RefreshDto"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenPairView"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Refresh refused (`refresh-refused`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    signOut: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    changeMyPassword: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangePasswordDto"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Forbidden (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    setPassword: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                userId: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordDto"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Forbidden (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    removePassword: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                userId: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Forbidden (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
         };
@@ -4000,6 +4743,76 @@ export interface operations {
             };
         };
     };
+    rotateApiKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                keyId: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RotateApiKeyDto"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IssuedApiKeyView"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Forbidden (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description User disabled (`user-disabled`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
     revokeApiKey: {
         parameters: {
             query?: never;
@@ -4028,6 +4841,15 @@ export interface operations {
             };
             /** @description Unauthenticated (`unauthenticated`) */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Forbidden (`forbidden`) */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7777,7 +8599,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description No such path (`path-missing`), The path is taken (`path-exists`), Nothing would change (`nothing-changed`), Not a branch (`not-a-branch`), The branch is protected (`branch-protected`), The name is taken (`pointer-exists`) */
+            /** @description No such path (`path-missing`), The path is taken (`path-exists`), Nothing would change (`nothing-changed`), Not a branch (`not-a-branch`), The branch is protected (`branch-protected`), The name is taken (`pointer-exists`), Dataset full (`dataset-full`) */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -8532,7 +9354,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description The name is taken (`pointer-exists`) */
+            /** @description The name is taken (`pointer-exists`), Dataset full (`dataset-full`) */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -8875,7 +9697,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description The name is taken (`pointer-exists`) */
+            /** @description The name is taken (`pointer-exists`), Dataset full (`dataset-full`) */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -9001,7 +9823,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description The name is taken (`pointer-exists`) */
+            /** @description The name is taken (`pointer-exists`), Dataset full (`dataset-full`) */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -9184,7 +10006,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description Not a branch (`not-a-branch`) */
+            /** @description Not a branch (`not-a-branch`), Dataset full (`dataset-full`) */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -10435,6 +11257,661 @@ export interface operations {
             };
             /** @description Unavailable (`unavailable`) */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    getTableProfile: {
+        parameters: {
+            query: {
+                path: string;
+                /** @description Of an Excel workbook: the sheet; the first one unless told. */
+                sheet?: string;
+            };
+            header?: never;
+            path: {
+                datasetId: number;
+                /** @description A branch, a tag, a version number or a digest, URL-encoded. */
+                ref: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TableProfileView"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The file is damaged (`file-damaged`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not a table (`not-a-table`), The table cannot be read (`table-unreadable`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unavailable (`unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    queryTables: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                datasetId: number;
+                /** @description A branch, a tag, a version number or a digest, URL-encoded. */
+                ref: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["QueryDto"];
+            };
+        };
+        responses: {
+            /** @description The rows, in the format that was asked for. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    }[];
+                    "application/x-ndjson": string;
+                    "text/csv": string;
+                    "application/vnd.apache.parquet": string;
+                    "application/vnd.apache.arrow.stream": string;
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The file is damaged (`file-damaged`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The table cannot be read (`table-unreadable`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unavailable (`unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    compareTableSchemas: {
+        parameters: {
+            query: {
+                base: string;
+                head: string;
+                path: string;
+                sheet?: string;
+            };
+            header?: never;
+            path: {
+                datasetId: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SchemaDiffView"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The file is damaged (`file-damaged`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not a table (`not-a-table`), The table cannot be read (`table-unreadable`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unavailable (`unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    getSchemaRules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                datasetId: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SchemaRulesDto"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    setSchemaRules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                datasetId: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SchemaRulesDto"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SchemaRulesDto"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Forbidden (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    createSample: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                datasetId: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @example main */
+                    ref: string;
+                    /** @description Several tables of the same columns are taken for one. */
+                    paths: string[];
+                    sheet?: string;
+                    /**
+                     * @example {
+                     *       "kind": "random",
+                     *       "rows": 100,
+                     *       "seed": 7
+                     *     }
+                     */
+                    method: {
+                        /** @enum {string} */
+                        kind: "random";
+                        /** @example 100 */
+                        rows: number;
+                        /**
+                         * @description Chosen by chance unless told, and told in the result.
+                         * @example 7
+                         */
+                        seed?: number;
+                    } | {
+                        /** @enum {string} */
+                        kind: "bernoulli";
+                        /** @example 0.1 */
+                        share: number;
+                        /**
+                         * @description Chosen by chance unless told, and told in the result.
+                         * @example 7
+                         */
+                        seed?: number;
+                    } | {
+                        /** @enum {string} */
+                        kind: "systematic";
+                        /** @example 10 */
+                        every: number;
+                        /** @default 0 */
+                        start?: number;
+                    } | {
+                        /** @enum {string} */
+                        kind: "stratified";
+                        /** @example 100 */
+                        rows: number;
+                        by: string[];
+                        /**
+                         * @default proportional
+                         * @enum {string}
+                         */
+                        allocation?: "proportional" | "equal";
+                        /**
+                         * @description Chosen by chance unless told, and told in the result.
+                         * @example 7
+                         */
+                        seed?: number;
+                    } | {
+                        /** @enum {string} */
+                        kind: "first";
+                        /** @example 100 */
+                        rows: number;
+                    } | {
+                        /** @enum {string} */
+                        kind: "top";
+                        /** @example 100 */
+                        rows: number;
+                        /** @example symbol */
+                        column: string;
+                        /** @default true */
+                        descending?: boolean;
+                    } | {
+                        /** @enum {string} */
+                        kind: "time-range";
+                        /** @example symbol */
+                        column: string;
+                        /** @example 2026-01-01T00:00:00Z */
+                        from?: string | null;
+                        /** @example 2026-01-01T00:00:00Z */
+                        to?: string | null;
+                    };
+                    /**
+                     * @default parquet
+                     * @enum {string}
+                     */
+                    format?: "parquet" | "csv";
+                    /** @description Where the file is committed to once it is made. */
+                    commit?: {
+                        /** @description This dataset unless told. */
+                        datasetId?: number;
+                        /** @example main */
+                        branch: string;
+                        /** @example samples/stocks.parquet */
+                        path: string;
+                        /** @example Add a sample of the stocks */
+                        message?: string;
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description The work goes on as a job. */
+            202: {
+                headers: {
+                    /** @description The job. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobView"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Forbidden (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    createAnalysis: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                datasetId: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @enum {string} */
+                    kind: "profile" | "correlation" | "quality";
+                    /** @example main */
+                    ref: string;
+                    /** @example stocks.csv */
+                    path: string;
+                    sheet?: string;
+                    /** @description Where the file is committed to once it is made. */
+                    commit?: {
+                        /** @description This dataset unless told. */
+                        datasetId?: number;
+                        /** @example main */
+                        branch: string;
+                        /** @example samples/stocks.parquet */
+                        path: string;
+                        /** @example Add a sample of the stocks */
+                        message?: string;
+                    };
+                } | {
+                    /** @enum {string} */
+                    kind: "diff";
+                    /** @example main */
+                    ref: string;
+                    /**
+                     * @description The version that it is compared with.
+                     * @example 1
+                     */
+                    base: string;
+                    /** @example stocks.csv */
+                    path: string;
+                    sheet?: string;
+                    /** @description The columns that tell rows apart. */
+                    key: string[];
+                    /**
+                     * @default parquet
+                     * @enum {string}
+                     */
+                    format?: "parquet" | "csv";
+                    /** @description Where the file is committed to once it is made. */
+                    commit?: {
+                        /** @description This dataset unless told. */
+                        datasetId?: number;
+                        /** @example main */
+                        branch: string;
+                        /** @example samples/stocks.parquet */
+                        path: string;
+                        /** @example Add a sample of the stocks */
+                        message?: string;
+                    };
+                } | {
+                    /** @enum {string} */
+                    kind: "select";
+                    /** @example main */
+                    ref: string;
+                    /** @example SELECT count(*) AS n FROM "stocks.csv" */
+                    sql: string;
+                    /**
+                     * @default parquet
+                     * @enum {string}
+                     */
+                    format?: "parquet" | "csv";
+                    /** @description Where the file is committed to once it is made. */
+                    commit?: {
+                        /** @description This dataset unless told. */
+                        datasetId?: number;
+                        /** @example main */
+                        branch: string;
+                        /** @example samples/stocks.parquet */
+                        path: string;
+                        /** @example Add a sample of the stocks */
+                        message?: string;
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description The work goes on as a job. */
+            202: {
+                headers: {
+                    /** @description The job. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobView"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Forbidden (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
