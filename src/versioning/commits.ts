@@ -227,23 +227,6 @@ export class Commits {
     );
   }
 
-  /** Moves a locked branch to a version that exists. */
-  async moveTo(tx: Tx, branch: LockedBranch, version: VersionRecord): Promise<void> {
-    await tx.query(
-      'UPDATE dataset_pointers SET dataset_version_id = $2, updated_at = now() WHERE id = $1',
-      [branch.pointerId, version.id],
-    );
-    await this.datasets.touch(tx, branch.datasetId);
-    await this.events.publish(tx, 'dataset.branch.updated', `dataset/${branch.datasetId}`, {
-      datasetId: branch.datasetId,
-      branch: branch.branch,
-      digest: version.digest,
-      previousDigest: branch.head?.digest ?? null,
-      previousName: branch.branch,
-      isProtected: branch.isProtected,
-    });
-  }
-
   /** @throws PointerExists */
   async tag(tx: Tx, version: VersionRecord, name: string): Promise<void> {
     const tag = parsePointerName(name, 'versionTag');

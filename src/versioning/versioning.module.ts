@@ -20,6 +20,7 @@ import { DraftCommits } from './draft-commits.js';
 import { DraftExpiry } from './draft-expiry.js';
 import { DraftsController } from './drafts.controller.js';
 import { Drafts } from './drafts.js';
+import { FastForwards } from './fast-forwards.js';
 import { History } from './history.js';
 import { DatasetLineage } from './lineage.entity.js';
 import { Lineages } from './lineages.js';
@@ -77,6 +78,7 @@ import { VersionsService } from './versions.service.js';
     DraftCommits,
     DraftExpiry,
     Drafts,
+    FastForwards,
     History,
     Lineages,
     OverlayDocuments,
