@@ -46,6 +46,8 @@ export class Records1763600000020 implements MigrationInterface {
         version_number integer,
         parents char(64)[],
         changes bigint,
+        -- Of a version that was removed: the digest of the record that says so.
+        removal char(64),
         PRIMARY KEY (dataset_id, digest)
       );
       CREATE INDEX rebuild_versions_number ON rebuild_versions (dataset_id, version_number);
@@ -93,7 +95,7 @@ export class Records1763600000020 implements MigrationInterface {
       CREATE TRIGGER dataset_deleted_branches_recorded AFTER INSERT OR DELETE
         ON dataset_deleted_branches FOR EACH ROW EXECUTE FUNCTION record_dataset_changed();
       CREATE TRIGGER dataset_versions_recorded AFTER DELETE ON dataset_versions
-        FOR EACH ROW WHEN (OLD.status = 'committed') EXECUTE FUNCTION record_dataset_changed();
+        FOR EACH ROW WHEN (OLD.status <> 'draft') EXECUTE FUNCTION record_dataset_changed();
       CREATE TRIGGER dataset_removals_recorded AFTER INSERT OR DELETE ON dataset_removals
         FOR EACH ROW EXECUTE FUNCTION record_dataset_changed();
       CREATE TRIGGER dataset_retention_recorded AFTER INSERT OR DELETE OR UPDATE

@@ -8,7 +8,7 @@ import type { Role } from '../src/core/principal.js';
 import { readConfig, type Config } from '../src/platform/config/config.js';
 import { createServer, drain, type HttpApplication } from '../src/server.js';
 import type { paths } from './client/schema.js';
-import { testDatabase } from './database/test-database.js';
+import { testDatabase, type TestDatabase } from './database/test-database.js';
 
 export type ApiClient = Client<paths>;
 
@@ -38,9 +38,15 @@ export function apiClient(url: string, token: string): ApiClient {
   return createClient<paths>({ baseUrl: url, headers: { Authorization: `Bearer ${token}` } });
 }
 
-/** Starts a server in this process; `environment` sets variables as an operator would. */
-export async function startApp(environment: Record<string, string> = {}): Promise<TestApp> {
-  const database = await testDatabase();
+/**
+ * Starts a server in this process; `environment` sets variables as an operator would. Closing it drops
+ * the database, also one that was given.
+ */
+export async function startApp(
+  environment: Record<string, string> = {},
+  given?: TestDatabase,
+): Promise<TestApp> {
+  const database = given ?? (await testDatabase());
   const dataDir = await mkdtemp(path.join(tmpdir(), 'varve-app-'));
   const config = readConfig({
     DATA_DIR: dataDir,

@@ -38,9 +38,12 @@ const DATASETS = `
       FROM dataset_deleted_branches b
       LEFT JOIN dataset_versions v ON v.id = b.dataset_version_id WHERE b.dataset_id = d.id),
     'retention', (SELECT jsonb_build_object('keepLast', r.keep_last,
-        'keepYoungerThan', r.keep_younger_than, 'setBy', r.set_by, 'setAt', r.set_at)
+        'keepYoungerThan', r.keep_younger_than, 'keepYoungerThanMs', r.keep_younger_than_ms,
+        'setBy', r.set_by, 'setAt', r.set_at)
       FROM dataset_retention r WHERE r.dataset_id = d.id),
-    'removals', (SELECT coalesce(jsonb_agg(f.content_hash ORDER BY r.id), '[]')
+    'removalsKnownAfter', d.removals_known_after,
+    'removals', (SELECT coalesce(jsonb_agg(jsonb_build_object('record', f.content_hash,
+        'cause', r.cause, 'removedBy', r.removed_by, 'removedAt', r.removed_at) ORDER BY r.id), '[]')
       FROM dataset_removals r JOIN files f ON f.id = r.record_file_id WHERE r.dataset_id = d.id),
     'tips', (SELECT coalesce(jsonb_agg(tip.digest ORDER BY tip.digest), '[]')
       FROM dataset_lineages l CROSS JOIN LATERAL (

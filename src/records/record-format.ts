@@ -57,6 +57,24 @@ export interface PointerContent {
   readonly updatedAt: string;
 }
 
+/** The rules by which a dataset lets versions go. */
+export interface RetentionContent {
+  readonly keepLast: number;
+  /** As it was given, such as `30d`. */
+  readonly keepYoungerThan: string | null;
+  readonly keepYoungerThanMs: number | null;
+  readonly setBy: number;
+  readonly setAt: string;
+}
+
+/** Versions that were removed at once; `record` is the digest of what tells which and why. */
+export interface RemovalContent {
+  readonly record: Sha256;
+  readonly cause: string;
+  readonly removedBy: number | null;
+  readonly removedAt: string;
+}
+
 /** What a dataset's record says: all that its overlay documents do not. Times are RFC 3339. */
 export interface DatasetContent {
   readonly name: string;
@@ -79,9 +97,11 @@ export interface DatasetContent {
     readonly deletedAt: string;
   }[];
   /** The rules by which the dataset lets versions go; null where it keeps all. */
-  readonly retention: JsonObject | null;
-  /** The digests of its removal records (see `versioning/graph/removal-record.ts`), in their order. */
-  readonly removals: readonly Sha256[];
+  readonly retention: RetentionContent | null;
+  /** Deletions of versions up to this number left no tombstone. */
+  readonly removalsKnownAfter: number;
+  /** In their order. */
+  readonly removals: readonly RemovalContent[];
   /** The versions that have no child: from them and the pointers all others are found. */
   readonly tips: readonly Sha256[];
 }

@@ -203,7 +203,6 @@ export class Commits {
       document,
       place,
     });
-    await this.files.addReferences(tx, [document.fileId]);
     await tx.query(
       `UPDATE dataset_pointers SET dataset_version_id = $2, updated_at = now() WHERE id = $1`,
       [branch.pointerId, id],
@@ -226,23 +225,6 @@ export class Commits {
       'UPDATE datasets SET last_version_number = last_version_number - 1 WHERE id = $1',
       [datasetId],
     );
-  }
-
-  /** Moves a locked branch to a version that exists. */
-  async moveTo(tx: Tx, branch: LockedBranch, version: VersionRecord): Promise<void> {
-    await tx.query(
-      'UPDATE dataset_pointers SET dataset_version_id = $2, updated_at = now() WHERE id = $1',
-      [branch.pointerId, version.id],
-    );
-    await this.datasets.touch(tx, branch.datasetId);
-    await this.events.publish(tx, 'dataset.branch.updated', `dataset/${branch.datasetId}`, {
-      datasetId: branch.datasetId,
-      branch: branch.branch,
-      digest: version.digest,
-      previousDigest: branch.head?.digest ?? null,
-      previousName: branch.branch,
-      isProtected: branch.isProtected,
-    });
   }
 
   /** @throws PointerExists */

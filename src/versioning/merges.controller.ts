@@ -17,7 +17,7 @@ import { Compare } from './compare.js';
 import { ContentAccess } from './content-access.js';
 import { etagOf } from './expected-head.js';
 import type { Difference } from './graph/diff.js';
-import { comparePaths, parsePath } from './graph/path.js';
+import { parsePath, pathComplaint } from './graph/path.js';
 import { History } from './history.js';
 import {
   CompareQuery,
@@ -79,17 +79,15 @@ export class MergesController {
             await this.#numbered(tx, dataset, cursor[1]),
           ]
         : await this.#sides(tx, dataset, query);
-      const after = cursor?.[2] ?? '';
-      const all = await this.compare.differences(tx, from.id, to.id);
-      const rest = all.filter(({ path }) => comparePaths(path, after) > 0);
-      const shown = rest.slice(0, query.limit);
-      const last = shown.at(-1);
+      const { items, hasMore } = await this.compare.page(tx, [from.id, to.id], {
+        after: cursor?.[2] ?? '',
+        limit: query.limit,
+      });
+      const last = items.at(-1);
       return {
-        items: await this.#described(tx, shown),
+        items: await this.#described(tx, items),
         nextCursor:
-          last && rest.length > shown.length
-            ? encodeCursor([from.versionNumber, to.versionNumber, last.path])
-            : null,
+          last && hasMore ? encodeCursor([from.versionNumber, to.versionNumber, last.path]) : null,
       };
     });
   }
@@ -313,5 +311,5 @@ function isCompareCursor(value: unknown): value is CompareCursor {
   const [from, to, path] = value as unknown[];
   const isNumber = (each: unknown) =>
     Number.isInteger(each) && Number(each) >= 1 && Number(each) <= MAX_ID;
-  return isNumber(from) && isNumber(to) && typeof path === 'string';
+  return isNumber(from) && isNumber(to) && pathComplaint(path) === null;
 }

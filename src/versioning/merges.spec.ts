@@ -9,6 +9,7 @@ import {
 } from '../core/contracts/versions.js';
 import type { DatasetId, FileId } from '../core/ids.js';
 import { Compare } from './compare.js';
+import { FastForwards } from './fast-forwards.js';
 import { applied } from './graph/diff.js';
 import type { Content } from './graph/overlay.js';
 import { History } from './history.js';
@@ -27,7 +28,9 @@ beforeAll(async () => {
   fixture = await VersioningFixture.on(await database.open());
   const history = new History();
   compare = new Compare(history, fixture.tree);
-  merges = new Merges(fixture.events, fixture.commits, compare, history, fixture.refs);
+  const { storage, events, datasets, tree: versionTree, checks } = fixture;
+  const fastForwards = new FastForwards(storage, events, datasets, versionTree, checks);
+  merges = new Merges(events, fixture.commits, compare, history, fixture.refs, fastForwards);
   files = await fixture.files('0', '1', '2', '3', '4', '5');
 });
 

@@ -5,6 +5,7 @@ import { NothingChanged, type VersionRecord } from '../core/contracts/versions.j
 import type { DatasetId, UserId, VersionId } from '../core/ids.js';
 import { Commits } from './commits.js';
 import { Compare } from './compare.js';
+import { FastForwards } from './fast-forwards.js';
 import { mergeContents, type Conflict, type MergeResult } from './graph/merge.js';
 import type { Change, Content } from './graph/overlay.js';
 import { comparePaths } from './graph/path.js';
@@ -52,6 +53,7 @@ export class Merges {
     private readonly compare: Compare,
     private readonly history: History,
     private readonly refs: Refs,
+    private readonly fastForwards: FastForwards,
   ) {}
 
   /** How a merge would go, without doing it. */
@@ -67,7 +69,7 @@ export class Merges {
   /**
    * Merges a version into a branch: by moving the branch where it only lags behind, else as a version
    * with both parents.
-   * @throws MergeConflicts, NotFound, NotABranch
+   * @throws MergeConflicts, ChecksFailed, NotFound, NotABranch
    */
   async merge(tx: Tx, request: MergeRequest): Promise<MergeOutcome> {
     const { dataset, author, message, into } = request;
@@ -82,7 +84,7 @@ export class Merges {
     let version = theirs;
     if (plan.kind === 'fast-forward') {
       await this.commits.releaseNumber(tx, branch);
-      await this.commits.moveTo(tx, branch, theirs);
+      await this.fastForwards.move(tx, branch, theirs, plan.changes);
     } else {
       version = await this.#record(tx, branch, plan.changes, {
         author,

@@ -23,13 +23,18 @@ export const EMPTY_POSITION: ReadPosition = { draftId: null, segments: [] };
 
 /**
  * Finds out what a version or a draft is read from, with one query, however long its history.
+ * @param options `evenRemoved` gives what a removed version was read from, of which little may be left
  * @throws VersionRemoved, NotFound when it has gone
  */
-export async function readPosition(tx: Reader, version: VersionId): Promise<ReadPosition> {
+export async function readPosition(
+  tx: Reader,
+  version: VersionId,
+  { evenRemoved = false } = {},
+): Promise<ReadPosition> {
   const rows = await tx.query<Row>(
     `WITH named AS (
        SELECT id, status, CASE status WHEN 'draft' THEN parent_version_id ELSE id END AS read_id
-       FROM dataset_versions WHERE id = $1 AND status <> 'removed'
+       FROM dataset_versions WHERE id = $1 AND ($2 OR status <> 'removed')
      )
      SELECT CASE n.status WHEN 'draft' THEN n.id END AS "draftId", s.lineage_id AS "lineageId",
        s.depth, s.rows, l.base_rows AS "baseRows"
@@ -44,7 +49,7 @@ export async function readPosition(tx: Reader, version: VersionId): Promise<Read
      ) WITH ORDINALITY s (lineage_id, depth, rows, nearness) ON own.id IS NOT NULL
      LEFT JOIN dataset_lineages l ON l.id = s.lineage_id
      ORDER BY s.nearness`,
-    [version],
+    [version, evenRemoved],
   );
   const [first] = rows;
   if (!first) {

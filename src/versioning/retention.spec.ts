@@ -13,6 +13,7 @@ import { Branches } from './branches.js';
 import { Compare } from './compare.js';
 import { applied } from './graph/diff.js';
 import type { Content } from './graph/overlay.js';
+import { FastForwards } from './fast-forwards.js';
 import { History } from './history.js';
 import { Merges } from './merges.js';
 import { readPosition } from './position.js';
@@ -43,7 +44,8 @@ beforeAll(async () => {
   branches = new Branches(datasets, events, refs);
   const history = new History();
   compare = new Compare(history, tree);
-  merges = new Merges(events, commits, compare, history, refs);
+  const fastForwards = new FastForwards(storage, events, datasets, tree, fixture.checks);
+  merges = new Merges(events, commits, compare, history, refs, fastForwards);
   const removals = new Removals(storage, storage, events);
   retention = new Retention(unitOfWork, { BRANCH_RETENTION: 0 }, removals);
   previews = new RetentionPreviews(retention);

@@ -36,7 +36,7 @@ export interface SweepTally {
 export class Sweep {
   constructor(
     @Inject(UNIT_OF_WORK) private readonly unitOfWork: UnitOfWork,
-    @Inject(FILE_CATALOG) private readonly files: FileCatalog,
+    @Inject(FILE_CATALOG) private readonly files: Pick<FileCatalog, 'releaseReferences'>,
     @Inject(CONFIG) private readonly config: Pick<Config, 'REMOVAL_GRACE'>,
   ) {}
 

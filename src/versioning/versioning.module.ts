@@ -13,12 +13,14 @@ import { Commits } from './commits.js';
 import { Compare } from './compare.js';
 import { ContentAccess } from './content-access.js';
 import { DatasetChecks } from './dataset-checks.js';
+import { DatasetLimits } from './dataset-limits.js';
 import { Deletions } from './deletions.js';
 import { DraftArchives } from './draft-archives.js';
 import { DraftCommits } from './draft-commits.js';
 import { DraftExpiry } from './draft-expiry.js';
 import { DraftsController } from './drafts.controller.js';
 import { Drafts } from './drafts.js';
+import { FastForwards } from './fast-forwards.js';
 import { History } from './history.js';
 import { DatasetLineage } from './lineage.entity.js';
 import { Lineages } from './lineages.js';
@@ -70,11 +72,13 @@ import { VersionsService } from './versions.service.js';
     Compare,
     ContentAccess,
     DatasetChecks,
+    DatasetLimits,
     Deletions,
     DraftArchives,
     DraftCommits,
     DraftExpiry,
     Drafts,
+    FastForwards,
     History,
     Lineages,
     OverlayDocuments,

@@ -70,6 +70,7 @@ describe('comparing', () => {
       'base=main',
       'base=main&head=work&mode=x',
       'base=main&head=work&cursor=x',
+      `base=main&head=work&cursor=${Buffer.from('[1,2,"a\\u0000"]').toString('base64url')}`,
     ]) {
       const answer = await api.call('GET', `/datasets/${dataset}/compare?${query}`);
       expect(codeOf(answer)).toBe('400 invalid-input');

@@ -190,6 +190,27 @@ describe('the checks of a dataset', () => {
     expect(await api.tree(dataset, 'main')).toEqual({ 'README.md': 'read', more: 'm' });
   });
 
+  it('hold where a merge only moves the branch to a version made before them', async () => {
+    const dataset = await api.aDataset();
+    await api.commitFiles(dataset, { 'a.csv': 'a' });
+    await post(dataset, 'branches', { name: 'work', from: 'main' });
+    await api.commitFiles(dataset, { 'b.exe': 'b', 'c.csv': 'c' }, { branch: 'work' });
+    const set = (more: object) =>
+      api.call('PUT', `/datasets/${dataset}/checks`, { json: { ...rules, ...more } });
+    const merge = () => post(dataset, 'merges', { from: 'work', into: 'main' });
+    await set({ allowedFileTypes: ['csv'], requiredPaths: ['README.md', 'c.csv'] });
+    const refused = await merge();
+    expect(codeOf(refused)).toBe('422 checks-failed');
+    expect(refused.body['violations']).toMatchObject([
+      { check: 'required-path', path: 'README.md' },
+      { check: 'file-type', path: 'b.exe' },
+    ]);
+    expect(await api.tree(dataset, 'main')).toEqual({ 'a.csv': 'a' });
+    await set({ requiredPaths: ['c.csv'] });
+    expect((await merge()).body).toMatchObject({ kind: 'fast-forward' });
+    expect(await api.tree(dataset, 'main')).toEqual({ 'a.csv': 'a', 'b.exe': 'b', 'c.csv': 'c' });
+  });
+
   it('are themselves checked', async () => {
     const dataset = await api.aDataset();
     expect((await api.call('GET', `/datasets/${dataset}/checks`)).body).toEqual(rules);

@@ -277,14 +277,34 @@ describe('an unfinished upload', () => {
     expect(await records()).toEqual([]);
   });
 
-  it('that the server wrote about itself is no orphan, however long it lies there', async () => {
-    const key = 'records/one/datasets/12/0000000000000001.json';
+  /** Writes what a database writes about itself, as one of an origin. */
+  async function aRecordOf(origin: string): Promise<string> {
+    const key = `records/${origin}/datasets/12/0000000000000001.json`;
     const sink = await backend.openStaging();
     await sink.write(Buffer.from('{}'));
     await backend.finalizeRecord(await sink.finish(), key);
+    return key;
+  }
+
+  it('that the server wrote about itself is no orphan, however long it lies there', async () => {
+    const [own] = await query<{ id: string }>('SELECT id FROM record_origin');
+    const key = await aRecordOf(own!.id);
     const storage = collectionOn(dataSource, backend, { GC_GRACE: 0, STAGING_GRACE: 0 });
     expect(await storage.run()).toMatchObject({ orphansFound: 0, objectsDeleted: 0 });
     expect(await backend.exists(key)).toBe(true);
+  });
+
+  it('is none where another database’s records lie: its contents are not ours to judge', async () => {
+    const orphan = await anOrphan();
+    const record = await aRecordOf('00000000-0000-4000-8000-000000000000');
+    await writeFile(path.join(root, 'staging/upload'), 'abc');
+    const storage = collectionOn(dataSource, backend, { GC_GRACE: 0, STAGING_GRACE: 0 });
+    expect(await storage.run()).toMatchObject({ orphansFound: 1, objectsDeleted: 1 });
+    expect(await keysUnder(backend, 'staging/')).toEqual([]);
+    expect(await backend.exists(orphan)).toBe(true);
+    await backend.delete(record);
+    expect(await storage.run()).toMatchObject({ orphansFound: 1, objectsDeleted: 1 });
+    expect(await backend.exists(orphan)).toBe(false);
   });
 
   it('that a row names by its staged key is no orphan', async () => {

@@ -1,4 +1,4 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import {
   RECORDS,
   STORAGE_BACKEND,
@@ -43,6 +43,8 @@ const RENEW = `
 /** Finds the objects that no row names: left by a crash, a rollback or a broken upload. */
 @Injectable()
 export class OrphanSweep {
+  private readonly logger = new Logger(OrphanSweep.name);
+
   constructor(
     @Inject(STORAGE_BACKEND) private readonly backend: StorageBackend,
     @Inject(UNIT_OF_WORK) private readonly unitOfWork: UnitOfWork,
@@ -56,10 +58,17 @@ export class OrphanSweep {
    * @returns how many were not noted before
    */
   async sweep(prefix: string, signal: AbortSignal): Promise<number> {
+    const other = prefix === STAGING ? null : await this.otherOrigin();
+    if (other !== null) {
+      this.logger.warn(
+        `The storage has records of another database (${other}), whose contents this one cannot judge: no object is taken for an orphan. Rebuild from it, or delete its records.`,
+      );
+    }
     let found = 0;
     let batch: ObjectInfo[] = [];
     for await (const object of this.backend.list(prefix)) {
       if (object.key.startsWith(RECORDS)) continue;
+      if (other !== null && !object.key.startsWith(STAGING)) continue;
       batch.push(object);
       if (batch.length < BATCH) continue;
       signal.throwIfAborted();
@@ -72,6 +81,21 @@ export class OrphanSweep {
   /** Looks once more at the objects of unfinished uploads. */
   sweepStaging(signal: AbortSignal): Promise<number> {
     return this.sweep(STAGING, signal);
+  }
+
+  /**
+   * Another database whose records lie in this storage, as after a start on a new, empty one by
+   * mistake: what that one's rows name would all look like orphans here.
+   */
+  private async otherOrigin(): Promise<string | null> {
+    const [own] = await this.unitOfWork.read((tx) =>
+      tx.query<{ id: string }>('SELECT id FROM record_origin'),
+    );
+    for await (const { key } of this.backend.list(RECORDS)) {
+      const [origin] = key.slice(RECORDS.length).split('/');
+      if (origin !== undefined && origin !== own?.id) return origin;
+    }
+    return null;
   }
 
   private async note(objects: readonly ObjectInfo[]): Promise<number> {
