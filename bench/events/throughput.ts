@@ -40,8 +40,9 @@ function graphileWorker(bench: Bench, jobs: number): Contestant {
       const client = new Client({ connectionString: url });
       await client.connect();
       await client.query(
-        `SELECT count(*) FROM generate_series(1, $1) n,
-           LATERAL graphile_worker.add_job('empty', json_build_object('n', n)) j`,
+        `SELECT count(*) FROM graphile_worker.add_jobs((
+           SELECT array_agg(('empty', json_build_object('n', n), NULL, NULL, NULL, NULL, NULL, NULL)
+             ::graphile_worker.job_spec) FROM generate_series(1, $1::integer) n))`,
         [jobs],
       );
       await client.end();

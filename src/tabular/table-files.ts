@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { buffer } from 'node:stream/consumers';
 import { FILE_CATALOG, FileDamaged, type FileCatalog } from '../core/contracts/file-catalog.js';
 import { UNIT_OF_WORK, type UnitOfWork } from '../core/contracts/unit-of-work.js';
 import {
@@ -9,6 +10,7 @@ import {
 } from '../core/contracts/versions.js';
 import type { DatasetId, FileId } from '../core/ids.js';
 import { InvalidInput, NotFound } from '../core/problems.js';
+import { MAGIC_BYTES, mayBeTable } from './engine/detect.js';
 import type { ReaderOptions, TableSource } from './engine/source.js';
 import { InvalidRequest, TableProblem } from './engine/table-problem.js';
 import { readerOptionsOf } from './reader-options.js';
@@ -59,6 +61,15 @@ export class TableFiles {
     } catch (error) {
       throw asProblem(error, entry.path, entry.fileId);
     }
+  }
+
+  /** Whether a worker need look at a file at all: most files are no tables. @throws FileDamaged */
+  async mayBeTable({ entry, options }: Pick<TableFile, 'entry' | 'options'>): Promise<boolean> {
+    if (options.format) return true;
+    const end = Math.min(MAGIC_BYTES, entry.sizeBytes);
+    const stream = await this.files.open(entry.fileId, { start: 0, end });
+    const head = await buffer(stream);
+    return mayBeTable(head, entry.path, entry.mimeType);
   }
 
   /** Lends several files at once. @throws what `work` does, FileDamaged */

@@ -86,3 +86,11 @@ function looksLikeLines(head: Buffer): boolean {
     .map((line) => line.trim());
   return first.startsWith('{') && first.endsWith('}') && second.startsWith('{');
 }
+
+/** How many of a file's first bytes `mayBeTable` needs. */
+export const MAGIC_BYTES = 16;
+
+/** Whether it is worth a reader's while: what is compressed may be anything. */
+export function mayBeTable(head: Buffer, name: string, mimeType: string): boolean {
+  return detectCompression(head) !== null || detectFormat(head, name, mimeType) !== null;
+}

@@ -42,6 +42,7 @@ export class TableReader {
 
   /** Reads all of a file, and keeps what that shows. */
   async capture(file: Readable, signal: AbortSignal): Promise<KnownContent> {
+    if (!(await this.files.mayBeTable(file))) return { description: null, problem: null };
     const found = await this.describe(file, true, signal);
     // Another time, or on another machine, it may be fast enough.
     if (found.problem?.code === 'too-slow') return found;
