@@ -9,6 +9,7 @@ import { HttpModule } from './platform/http/http.module.js';
 import { JobsModule } from './platform/jobs/jobs.module.js';
 import { LoggingModule } from './platform/logging/logging.module.js';
 import { MetricsModule } from './platform/metrics/metrics.module.js';
+import { SearchModule } from './search/search.module.js';
 import { StorageModule } from './storage/storage.module.js';
 import { VersioningModule } from './versioning/versioning.module.js';
 
@@ -50,6 +51,7 @@ export class AppModule {
         StorageModule,
         DatasetsModule,
         VersioningModule,
+        SearchModule,
       ],
     };
   }

@@ -5,6 +5,7 @@ const TAGS: [name: string, description: string][] = [
   ['files', 'Stored contents: each once, whoever uploads it'],
   ['datasets', 'Named collections with tags and metadata'],
   ['versions', 'Commits, their files and their history'],
+  ['search', 'Finding datasets by words and contents by their digest'],
   ['jobs', 'Work that outlives a request'],
   ['users', 'Who may come in'],
   ['api-keys', 'What proves who somebody is'],
