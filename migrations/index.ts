@@ -4,6 +4,8 @@ import { Datasets1763600000003 } from './1763600000003-datasets.js';
 import { Versioning1763600000004 } from './1763600000004-versioning.js';
 import { Events1763600000005 } from './1763600000005-events.js';
 import { Platform1763600000006 } from './1763600000006-platform.js';
+import { Records1763600000020 } from './1763600000020-records.js';
+import { Permissions1763600000060 } from './1763600000060-permissions.js';
 import { Search1763600000070 } from './1763600000070-search.js';
 
 /** Every migration, in order. */
@@ -14,5 +16,7 @@ export const MIGRATIONS = [
   Versioning1763600000004,
   Events1763600000005,
   Platform1763600000006,
+  Records1763600000020,
+  Permissions1763600000060,
   Search1763600000070,
 ];

@@ -10,6 +10,7 @@ import { JobsModule } from './platform/jobs/jobs.module.js';
 import { LoggingModule } from './platform/logging/logging.module.js';
 import { MetricsModule } from './platform/metrics/metrics.module.js';
 import { SearchModule } from './search/search.module.js';
+import { RecordsModule } from './records/records.module.js';
 import { StorageModule } from './storage/storage.module.js';
 import { VersioningModule } from './versioning/versioning.module.js';
 
@@ -49,6 +50,7 @@ export class AppModule {
         HttpModule,
         EventsModule,
         StorageModule,
+        RecordsModule,
         DatasetsModule,
         VersioningModule,
         SearchModule,

@@ -1,6 +1,7 @@
-import type { ChildProcess } from '../harness/processes.js';
-import type { RequestHead } from '../harness/client.js';
+import { run, type ChildProcess } from '../harness/processes.js';
+import { compile, type RequestHead } from '../harness/client.js';
 import { KIB, perSecond } from '../harness/figures.js';
+import { emptyFolder } from '../harness/folders.js';
 import { race } from '../harness/race.js';
 import { startPeer } from './peers/start-peer.js';
 
@@ -17,6 +18,7 @@ export const smallFiles = race('10,000 × 4 KiB up, a request each, 32 at once',
   };
   const headers = { 'Content-Type': 'application/octet-stream' };
   let hashing: ChildProcess;
+  let disk: { readonly program: string; readonly folder: string };
   return {
     contestants: [
       {
@@ -36,6 +38,20 @@ export const smallFiles = race('10,000 × 4 KiB up, a request each, 32 at once',
         run: ({ stamp }) =>
           send(hashing.port, { method: 'POST', target: '/files?name=small.bin', headers }, stamp),
         tearDown: () => hashing?.stop(),
+      },
+      {
+        // Not compared, but nobody who syncs each file can be faster.
+        name: 'the disk alone',
+        note: `C, ${CONNECTIONS} threads: each file written, synced, renamed, its directory synced`,
+        async setUp() {
+          const folder = await bench.folder('disk');
+          disk = { program: await compile('disk', await bench.folder('tools')), folder };
+        },
+        async run() {
+          const given = [disk.folder, requests, FILE_BYTES, CONNECTIONS].map(String);
+          return Number(await run(disk.program, given));
+        },
+        clear: () => emptyFolder(disk.folder),
       },
     ],
     comparisons: [{ contestant: 'Varve', against: 'Nest, hash and discard', atLeast: 0.35 }],

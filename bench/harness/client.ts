@@ -121,7 +121,7 @@ export async function compile(name: string, folder: string): Promise<string> {
   });
   const source = path.join(projectRoot, 'bench/upload', `${name}.c`);
   const program = path.join(folder, name);
-  await run(compiler, ['-O2', '-o', `${program}.new`, source]);
+  await run(compiler, ['-O2', '-pthread', '-o', `${program}.new`, source]);
   await rename(`${program}.new`, program);
   return program;
 }

@@ -9,7 +9,12 @@ import { ApiKeyEntity } from './api-key.entity.js';
 import { ApiKeysController } from './api-keys.controller.js';
 import { ApiKeysService } from './api-keys.service.js';
 import { Authenticator } from './authenticator.js';
+import { DatasetPermissionsController } from './dataset-permissions.controller.js';
+import { FilePermissionsController } from './file-permissions.controller.js';
 import { FilePermissions } from './file-permissions.js';
+import { GrantsService } from './grants.service.js';
+import { GroupsController } from './groups.controller.js';
+import { GroupsService } from './groups.service.js';
 import { SqlAccessPolicy } from './sql-access-policy.js';
 import { UserEntity } from './user.entity.js';
 import { UsersController } from './users.controller.js';
@@ -19,12 +24,20 @@ import { UsersService } from './users.service.js';
 @Global()
 @Module({
   imports: [TypeOrmModule.forFeature([UserEntity, ApiKeyEntity])],
-  controllers: [UsersController, ApiKeysController],
+  controllers: [
+    UsersController,
+    ApiKeysController,
+    GroupsController,
+    DatasetPermissionsController,
+    FilePermissionsController,
+  ],
   providers: [
     AdminBootstrap,
     ApiKeysService,
     Authenticator,
     FilePermissions,
+    GrantsService,
+    GroupsService,
     SqlAccessPolicy,
     UsersService,
     bind(ACCESS_POLICY, SqlAccessPolicy),

@@ -80,7 +80,6 @@ describe('the list of datasets', () => {
     }: { as?: Principal; after?: DatasetCursor | null; limit?: number } = {},
   ): Promise<DatasetDetails[]> => {
     const { sql, parameters } = listStatement(
-      as,
       { deleted: false, sort: 'name', ...filter },
       { after, limit },
       (firstParameter) =>

@@ -1,6 +1,5 @@
 import type { SqlPredicate } from '../core/contracts/access-policy.js';
 import { MAX_ID, type DatasetId, type UserId } from '../core/ids.js';
-import type { Principal } from '../core/principal.js';
 import { nameComplaint } from './dataset-rules.js';
 import { SELECT_DETAILS, type DatasetDetails } from './datasets.repository.js';
 
@@ -68,25 +67,24 @@ export function ownerParameters(owner: string | UserId): [name: string | null, i
 /**
  * The statement that reads one page of datasets, in an order that the id makes total: a row is
  * neither skipped nor repeated, whatever is inserted meanwhile and however many share a value.
- * @param readable the caller's predicate over `d`, given the number of its first parameter
+ * @param visible the condition over `d` under which the caller may see a dataset, given the number
+ *   of its first parameter
  */
 export function listStatement(
-  principal: Principal,
   filter: DatasetFilter,
   page: { after: DatasetCursor | null; limit: number },
-  readable: (firstParameter: number) => SqlPredicate,
+  visible: (firstParameter: number) => SqlPredicate,
 ): { sql: string; parameters: unknown[] } {
   const parameters: unknown[] = [];
   const add = (value: unknown): string => `$${parameters.push(value)}`;
   const time = (micros: number): string =>
     `timestamptz 'epoch' + ${add(micros)}::bigint * interval '1 microsecond'`;
-  const predicate = readable(1);
+  const predicate = visible(1);
   parameters.push(...predicate.parameters);
   const conditions = [`(${predicate.sql})`];
 
   if (filter.deleted) {
     conditions.push('d.deleted_at IS NOT NULL AND d.forgotten_at IS NULL');
-    if (principal.role !== 'admin') conditions.push(`d.created_by = ${add(principal.userId)}`);
   } else {
     conditions.push('d.deleted_at IS NULL');
   }

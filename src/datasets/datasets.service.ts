@@ -115,8 +115,9 @@ export class DatasetsService {
     filter: DatasetFilter,
     page: { after: DatasetCursor | null; limit: number },
   ): Promise<DatasetDetails[]> {
-    const { sql, parameters } = listStatement(principal, filter, page, (firstParameter) =>
-      this.policy.readableDatasets(principal, 'd', firstParameter),
+    const wanted = filter.deleted ? 'admin' : 'read';
+    const { sql, parameters } = listStatement(filter, page, (firstParameter) =>
+      this.policy.readableDatasets(principal, 'd', firstParameter, wanted),
     );
     return this.unitOfWork.read((tx) => tx.query<DatasetDetails>(sql, parameters));
   }

@@ -1,7 +1,7 @@
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import type { Reader, Tx } from '../core/contracts/unit-of-work.js';
 import {
-  VERSION_CHECKS,
+  VERSION_CHECK,
   type CandidateVersion,
   type CheckViolation,
   type VersionCheck,
@@ -33,7 +33,7 @@ export const NO_RULES: CheckRules = {
 export class DatasetChecks implements VersionCheck, OnModuleInit {
   readonly name = 'dataset rules';
 
-  constructor(@Inject(VERSION_CHECKS) private readonly checks: VersionChecks) {}
+  constructor(@Inject(VERSION_CHECK) private readonly checks: VersionChecks) {}
 
   onModuleInit(): void {
     this.checks.register(this);

@@ -22,6 +22,9 @@ export interface ChainReport {
 
 const PAGE = 1000;
 
+/** Told after each page of versions; what it throws ends the walk. */
+export type ChainProgress = (upTo: number, last: number) => Promise<void>;
+
 /** Where a document's beginning ends: no string within can hold this, its quotes would be escaped. */
 const ENTRIES = ',"entries":[';
 
@@ -38,9 +41,14 @@ export class ChainVerification {
     private readonly reader: SqlVersionReader,
   ) {}
 
-  async verify(dataset: DatasetId): Promise<ChainReport> {
+  async verify(
+    dataset: DatasetId,
+    progress: ChainProgress = async () => undefined,
+  ): Promise<ChainReport> {
+    const last = await this.#lastNumber(dataset);
     let verifiedVersions = 0;
     for (let after = 0; ;) {
+      await progress(after, last);
       const page = await this.unitOfWork.read((tx) =>
         this.reader.list(tx, dataset, { after, limit: PAGE }),
       );
@@ -55,6 +63,15 @@ export class ChainVerification {
       if (page.length < PAGE) return { datasetId: dataset, verifiedVersions, firstFault: null };
       after = page.at(-1)?.versionNumber ?? after;
     }
+  }
+
+  async #lastNumber(dataset: DatasetId): Promise<number> {
+    const [row] = await this.unitOfWork.read((tx) =>
+      tx.query<{ last: number }>('SELECT last_version_number AS last FROM datasets WHERE id = $1', [
+        dataset,
+      ]),
+    );
+    return row?.last ?? 0;
   }
 
   async #faultOf(version: VersionRecord): Promise<ChainFault | null> {

@@ -1,7 +1,8 @@
 import { Global, Inject, Module, type OnModuleInit } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { DATASET_VERIFICATION } from '../core/contracts/dataset-verification.js';
 import { REFERENCE_SOURCES, type ReferenceSources } from '../core/contracts/file-catalog.js';
-import { VERSION_CHECKS } from '../core/contracts/version-check.js';
+import { VERSION_CHECK } from '../core/contracts/version-check.js';
 import { VERSION_READER, VERSION_WRITER } from '../core/contracts/versions.js';
 import { bind } from '../core/token.js';
 import { Branches } from './branches.js';
@@ -26,7 +27,7 @@ import { Merges } from './merges.js';
 import { DatasetPointer } from './pointer.entity.js';
 import { Refs } from './refs.js';
 import { RefsController } from './refs.controller.js';
-import { VerificationController } from './verification.controller.js';
+import { VerificationJobs } from './verification-jobs.js';
 import { ChainVerification } from './verification.js';
 import { VersionContents } from './version-contents.js';
 import { DatasetVersionFile } from './version-file.entity.js';
@@ -51,7 +52,6 @@ import { VersionsService } from './versions.service.js';
     DraftsController,
     MergesController,
     ChecksController,
-    VerificationController,
   ],
   providers: [
     Branches,
@@ -70,17 +70,19 @@ import { VersionsService } from './versions.service.js';
     Lineages,
     Merges,
     Refs,
+    VerificationJobs,
     VersionContents,
     VersionLog,
     VersionsService,
     VersionTree,
     SqlVersionReader,
     SqlVersionWriter,
-    bind(VERSION_CHECKS, Checks),
+    bind(DATASET_VERIFICATION, VerificationJobs),
+    bind(VERSION_CHECK, Checks),
     bind(VERSION_READER, SqlVersionReader),
     bind(VERSION_WRITER, SqlVersionWriter),
   ],
-  exports: [VERSION_CHECKS, VERSION_READER, VERSION_WRITER],
+  exports: [DATASET_VERIFICATION, VERSION_CHECK, VERSION_READER, VERSION_WRITER],
 })
 export class VersioningModule implements OnModuleInit {
   constructor(@Inject(REFERENCE_SOURCES) private readonly references: ReferenceSources) {}

@@ -94,6 +94,7 @@ export interface Faults {
   write?: (batchNumber: number) => void | Promise<void>;
   finish?: () => void;
   finalize?: (sha256: string, step: 'before' | 'after') => void | Promise<void>;
+  finalizeRecord?: (key: string) => void;
   discard?: () => void;
   info?: () => void;
 }
@@ -134,6 +135,11 @@ export class FaultyBackend implements StorageBackend {
     const key = await this.inner.finalize(staged, sha256);
     await this.faults.finalize?.(sha256, 'after');
     return key;
+  }
+
+  async finalizeRecord(staged: StagedObject, key: string): Promise<void> {
+    this.faults.finalizeRecord?.(key);
+    await this.inner.finalizeRecord(staged, key);
   }
 
   async discard(stagedKey: string): Promise<void> {

@@ -1,7 +1,9 @@
 import type { TestApp, TestUser } from '../app.js';
 import type { components } from '../client/schema.js';
+import { eventually } from './eventually.js';
 
 export type Version = components['schemas']['VersionView'];
+type Job = components['schemas']['JobView'];
 export type FileEntry = components['schemas']['FileEntryView'];
 export type Page<T> = { items: T[]; nextCursor: string | null };
 
@@ -51,6 +53,17 @@ export class VersionsApi {
       headers: response.headers,
       body: (isJson ? JSON.parse(text) : text) as T,
     };
+  }
+
+  /** What the job came to that an answer of 202 names. */
+  async finishedJob(accepted: Answer<unknown>): Promise<Record<string, unknown>> {
+    if (accepted.status !== 202) throw new Error(JSON.stringify(accepted.body));
+    const { id } = accepted.body as Job;
+    return eventually(async () => {
+      const { body } = await this.call<Job>('GET', `/jobs/${id}`);
+      if (body.state === 'failed') throw new Error(JSON.stringify(body.error));
+      return body.state === 'completed' ? body.result : null;
+    });
   }
 
   async aDataset(): Promise<number> {

@@ -182,6 +182,36 @@ export function describeStorageBackend(name: string, make: () => Promise<Backend
       });
     });
 
+    describe('records', () => {
+      const key = 'records/one/datasets/12/0000000000000007.json';
+
+      it('lie under the key that they are given, are replaced whole, listed and deleted', async () => {
+        await backend.finalizeRecord(await stage(backend, Buffer.from('first')), key);
+        await backend.finalizeRecord(await stage(backend, Buffer.from('second')), key);
+        const other = await underTest.reopen();
+        expect((await buffer(await other.open(key))).toString()).toBe('second');
+        const content = await store(backend, Buffer.from('a content'));
+        for (const prefix of ['records/', 'records/one/', 'records/one/datasets/1']) {
+          expect((await collect(backend.list(prefix))).map((each) => each.key)).toEqual([key]);
+        }
+        expect((await collect(backend.list(''))).map((each) => each.key).sort()).toEqual([
+          content,
+          key,
+        ]);
+        expect(await backend.delete(key)).toBe(true);
+        expect(await collect(backend.list('records/'))).toEqual([]);
+      });
+
+      it('lie nowhere else, and need something staged', async () => {
+        const staged = await stage(backend, Buffer.from('a record'));
+        for (const elsewhere of ['artifacts/ab', 'staging/x', 'records/../x', 'records', 'x']) {
+          await expect((async () => backend.finalizeRecord(staged, elsewhere))()).rejects.toThrow();
+        }
+        await backend.discard(staged.stagedKey);
+        await expect(backend.finalizeRecord(staged, key)).rejects.toThrow(ObjectMissing);
+      });
+    });
+
     describe('reading', () => {
       const bytes = randomBytes(2 * MEBIBYTE + 17);
       let key: string;

@@ -61,8 +61,10 @@ describe('deleting a version', () => {
 });
 
 describe('the chain of digests', () => {
-  const verify = (dataset: number) =>
-    new VersionsApi(server, server.admin).call('POST', `/admin/verify/datasets/${dataset}`);
+  async function verify(dataset: number): Promise<Record<string, unknown>> {
+    const admin = new VersionsApi(server, server.admin);
+    return admin.finishedJob(await admin.call('POST', `/admin/verify?dataset=${dataset}`));
+  }
 
   async function aHistory(): Promise<number> {
     const dataset = await api.aDataset();
@@ -80,11 +82,15 @@ describe('the chain of digests', () => {
   it('holds over commits, merges, drafts, and a change of names', async () => {
     const dataset = await aHistory();
     await api.call('PATCH', `/datasets/${dataset}`, { json: { name: `renamed ${dataset}` } });
-    const { body } = await verify(dataset);
-    expect(body).toEqual({ datasetId: dataset, verifiedVersions: 5, firstFault: null });
-    expect(codeOf(await api.call('POST', `/admin/verify/datasets/${dataset}`))).toBe(
-      '403 forbidden',
+    const report = await verify(dataset);
+    expect(report).toEqual({ datasetId: dataset, verifiedVersions: 5, firstFault: null });
+    const asked = await api.call('POST', `/admin/verify?dataset=${dataset}`);
+    expect(codeOf(asked)).toBe('403 forbidden');
+    const unknown = await new VersionsApi(server, server.admin).call(
+      'POST',
+      '/admin/verify?dataset=99999',
     );
+    expect(codeOf(unknown)).toBe('404 not-found');
   });
 
   it.each([
@@ -102,7 +108,7 @@ describe('the chain of digests', () => {
       [dataset],
     );
     await database.query(statement, [rows[0]?.id]);
-    expect((await verify(dataset)).body).toMatchObject({
+    expect(await verify(dataset)).toMatchObject({
       verifiedVersions: 1,
       firstFault: { versionNumber: 2, fault: 'version-altered' },
     });

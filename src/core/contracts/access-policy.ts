@@ -4,9 +4,15 @@ import { token } from '../token.js';
 import type { Reader } from './unit-of-work.js';
 
 /** What may be done to a resource; each includes the ones before it. */
-export type Permission = 'read' | 'write' | 'admin';
+export const PERMISSIONS = ['read', 'write', 'admin'] as const;
+export type Permission = (typeof PERMISSIONS)[number];
 
-/** A condition to be put into a WHERE clause: true for the rows that the principal may read. */
+/** Whether a permission includes what is wanted. */
+export function covers(held: Permission, wanted: Permission): boolean {
+  return PERMISSIONS.indexOf(held) >= PERMISSIONS.indexOf(wanted);
+}
+
+/** A condition to be put into a WHERE clause. */
 export interface SqlPredicate {
   /** Its parameters are numbered from `firstParameter`. */
   readonly sql: string;
@@ -30,9 +36,9 @@ export interface AccessPolicy {
   ): Promise<void>;
 
   /**
-   * Passes when the principal may read a file: through a hold of its own or through a version of a
-   * dataset that it may read. A hash is no key.
-   * @throws NotFound
+   * Passes when the principal has the permission on a file: through a grant or an upload of its own,
+   * or, to read it, through a version of a dataset that it may read. A hash is no key.
+   * @throws NotFound when it may not even read it; Forbidden when it may read, but not this
    */
   requireFile(
     tx: Reader,
@@ -45,11 +51,18 @@ export interface AccessPolicy {
   readableFiles(tx: Reader, principal: Principal, files: readonly FileId[]): Promise<Set<FileId>>;
 
   /**
-   * The condition under which a row of `datasets` is readable.
-   * @param alias the table's alias in the query
+   * The condition under which a row of `datasets` is readable. It is a semi-join, so that PostgreSQL
+   * may start from the few that somebody can read as well as from the table.
+   * @param alias the table's alias in the query; `id` is the column that it compares
    * @param firstParameter the number of the first parameter to use, from 1
+   * @param permission what the principal must hold; to read, unless told
    */
-  readableDatasets(principal: Principal, alias: string, firstParameter: number): SqlPredicate;
+  readableDatasets(
+    principal: Principal,
+    alias: string,
+    firstParameter: number,
+    permission?: Permission,
+  ): SqlPredicate;
 }
 
 export const ACCESS_POLICY = token<AccessPolicy>('ACCESS_POLICY');

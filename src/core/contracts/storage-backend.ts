@@ -44,6 +44,13 @@ export interface ObjectReader {
 }
 
 /**
+ * What the keys of records begin with: objects that the server writes about itself, such as which
+ * branches a dataset has. No row of `files` names them and no upload ever comes to lie there, so
+ * what is read there can be trusted as far as the storage can. Collecting passes them by.
+ */
+export const RECORDS = 'records/';
+
+/**
  * Where bytes lie. Keys are relative, `/`-separated and checked: none can leave the root.
  * Every backend passes `test/conformance/storage-backend.ts`.
  */
@@ -65,6 +72,13 @@ export interface StorageBackend {
    * bytes), replacing what may lie there, and gives the key that `files.file_path` records.
    */
   finalize(staged: StagedObject, sha256: string): Promise<string>;
+
+  /**
+   * Makes staged bytes final under a key that begins with `records/`, durably and in one step:
+   * whoever reads the key finds what was there before, or all of this.
+   * @throws ObjectMissing where nothing was staged
+   */
+  finalizeRecord(staged: StagedObject, key: string): Promise<void>;
 
   /** Drops staged bytes. Nothing there is fine. */
   discard(stagedKey: string): Promise<void>;

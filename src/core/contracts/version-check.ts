@@ -37,8 +37,9 @@ export interface VersionCheck {
   check(tx: Tx, candidate: CandidateVersion): Promise<readonly CheckViolation[]>;
 }
 
+/** Where checks are registered. */
 export interface VersionChecks {
   register(check: VersionCheck): void;
 }
 
-export const VERSION_CHECKS = token<VersionChecks>('VERSION_CHECKS');
+export const VERSION_CHECK = token<VersionChecks>('VERSION_CHECK');

@@ -87,6 +87,9 @@ const schema = z.object({
     'How long an unfinished upload may lie still before it is garbage',
   ),
   UPLOAD_HOLD: duration('24h').describe('How long an upload is kept for its uploader'),
+  RECORDS_INTERVAL: duration('2s').describe(
+    'How soon what datasets, branches and tags have become is written to the storage as well',
+  ),
   DRAFT_TTL: duration('7d').describe('How long a draft may lie unchanged before it is discarded'),
   DATASET_RETENTION: duration('7d').describe('How long a deleted dataset can be restored'),
   IDEMPOTENCY_RETENTION: duration('24h').describe('How long an Idempotency-Key is remembered'),

@@ -1,5 +1,5 @@
 import { applyDecorators, SetMetadata } from '@nestjs/common';
-import { ApiSecurity } from '@nestjs/swagger';
+import { ApiExtension, ApiSecurity } from '@nestjs/swagger';
 import type { Permission } from '../../core/contracts/access-policy.js';
 
 /** What an operation needs of its caller. An operation that says nothing is closed to everybody. */
@@ -18,7 +18,14 @@ export type AccessRequirement =
 /** Where the guard finds an operation's requirement. */
 export const ACCESS_REQUIREMENT = Symbol('ACCESS_REQUIREMENT');
 
-const requires = (requirement: AccessRequirement) => SetMetadata(ACCESS_REQUIREMENT, requirement);
+/** The extension of an operation in the OpenAPI document that tells what it needs. */
+export const ACCESS_EXTENSION = 'x-access';
+
+const requires = (requirement: AccessRequirement) =>
+  applyDecorators(
+    SetMetadata(ACCESS_REQUIREMENT, requirement),
+    ApiExtension(ACCESS_EXTENSION, { ...requirement }),
+  );
 
 /** Open to everybody, signed in or not. */
 export const Public = () => applyDecorators(requires({ kind: 'public' }), ApiSecurity({}));

@@ -8,6 +8,8 @@ const TAGS: [name: string, description: string][] = [
   ['search', 'Finding datasets by words and contents by their digest'],
   ['jobs', 'Work that outlives a request'],
   ['users', 'Who may come in'],
+  ['groups', 'Users to whom something is granted as to one'],
+  ['permissions', 'Who may do what with datasets and files'],
   ['api-keys', 'What proves who somebody is'],
   ['administration', 'Garbage collection and verification'],
   ['operations', 'Health and metrics'],

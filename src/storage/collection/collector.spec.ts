@@ -277,6 +277,16 @@ describe('an unfinished upload', () => {
     expect(await records()).toEqual([]);
   });
 
+  it('that the server wrote about itself is no orphan, however long it lies there', async () => {
+    const key = 'records/one/datasets/12/0000000000000001.json';
+    const sink = await backend.openStaging();
+    await sink.write(Buffer.from('{}'));
+    await backend.finalizeRecord(await sink.finish(), key);
+    const storage = collectionOn(dataSource, backend, { GC_GRACE: 0, STAGING_GRACE: 0 });
+    expect(await storage.run()).toMatchObject({ orphansFound: 0, objectsDeleted: 0 });
+    expect(await backend.exists(key)).toBe(true);
+  });
+
   it('that a row names by its staged key is no orphan', async () => {
     const storage = collectionOn(dataSource, backend, { STAGING_GRACE: HOUR_MS });
     await writeFile(path.join(root, 'staging/kept'), 'abc');

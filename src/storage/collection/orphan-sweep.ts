@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import {
+  RECORDS,
   STORAGE_BACKEND,
   type ObjectInfo,
   type StorageBackend,
@@ -58,6 +59,7 @@ export class OrphanSweep {
     let found = 0;
     let batch: ObjectInfo[] = [];
     for await (const object of this.backend.list(prefix)) {
+      if (object.key.startsWith(RECORDS)) continue;
       batch.push(object);
       if (batch.length < BATCH) continue;
       signal.throwIfAborted();

@@ -1,4 +1,8 @@
-import type { ObjectInfo, StorageBackend } from '../../core/contracts/storage-backend.js';
+import {
+  RECORDS,
+  type ObjectInfo,
+  type StorageBackend,
+} from '../../core/contracts/storage-backend.js';
 import type { Queries } from './verified-database.js';
 
 const BATCH = 1000;
@@ -33,6 +37,7 @@ export async function countOrphans(
     batch = [];
   };
   for await (const object of backend.list('')) {
+    if (object.key.startsWith(RECORDS)) continue;
     batch.push(object);
     if (batch.length === BATCH) await flush();
   }

@@ -1,5 +1,24 @@
 import { ApiPropertyOptional } from '@nestjs/swagger';
-import { IsBoolean, IsOptional } from 'class-validator';
+import { Transform } from 'class-transformer';
+import { IsBoolean, IsInt, IsOptional, Max, Min } from 'class-validator';
+import { MAX_ID } from '../../core/ids.js';
+import { toWholeNumber } from '../../platform/http/paging.js';
+
+export class VerificationQuery {
+  @ApiPropertyOptional({
+    type: 'integer',
+    minimum: 1,
+    maximum: MAX_ID,
+    description: 'The dataset whose history is proved against its digests.',
+    example: 12,
+  })
+  @IsOptional()
+  @Transform(toWholeNumber)
+  @IsInt()
+  @Min(1)
+  @Max(MAX_ID)
+  dataset?: number;
+}
 
 export class StartVerificationDto {
   @ApiPropertyOptional({

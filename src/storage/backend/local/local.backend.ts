@@ -22,7 +22,9 @@ import {
   isObjectKey,
   keyOfContent,
   pathOfKey,
+  pathOfRecordKey,
   pathOfStagedKey,
+  RECORDS_FOLDER,
   STAGING,
 } from './object-key.js';
 import { asStorageError, codeOf } from './system-errors.js';
@@ -42,7 +44,7 @@ export class StorageLayoutBroken extends CannotStart {
 
 /**
  * Objects as files below one directory: `staging/<random>` while they arrive, then
- * `artifacts/ab/cd/<sha256>`, moved there by one atomic rename.
+ * `artifacts/ab/cd/<sha256>` or a key under `records/`, moved there by one atomic rename.
  */
 export class LocalBackend implements StorageBackend {
   readonly type = 'local';
@@ -85,15 +87,13 @@ export class LocalBackend implements StorageBackend {
   }
 
   async finalize(staged: StagedObject, sha256: string): Promise<string> {
-    const from = pathOfStagedKey(this.root, staged.stagedKey);
     const key = keyOfContent(sha256);
-    try {
-      await diskThreads.move({ root: this.root, from, to: pathOfKey(this.root, key) });
-    } catch (error) {
-      if (codeOf(error) === 'ENOENT') throw new ObjectMissing(staged.stagedKey);
-      throw asStorageError(error);
-    }
+    await this.move(staged.stagedKey, pathOfKey(this.root, key));
     return key;
+  }
+
+  finalizeRecord(staged: StagedObject, key: string): Promise<void> {
+    return this.move(staged.stagedKey, pathOfRecordKey(this.root, key));
   }
 
   async discard(stagedKey: string): Promise<void> {
@@ -143,7 +143,7 @@ export class LocalBackend implements StorageBackend {
   }
 
   async *list(prefix: string): AsyncIterable<ObjectInfo> {
-    for (const folder of [STAGING, ARTIFACTS]) {
+    for (const folder of [STAGING, ARTIFACTS, RECORDS_FOLDER]) {
       if (mayHold(folder, prefix)) yield* this.walk(folder, prefix);
     }
   }
@@ -156,6 +156,16 @@ export class LocalBackend implements StorageBackend {
     } catch (error) {
       await sink.abort();
       throw error;
+    }
+  }
+
+  private async move(stagedKey: string, to: string): Promise<void> {
+    const from = pathOfStagedKey(this.root, stagedKey);
+    try {
+      await diskThreads.move({ root: this.root, from, to });
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') throw new ObjectMissing(stagedKey);
+      throw asStorageError(error);
     }
   }
 

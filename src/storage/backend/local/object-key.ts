@@ -1,11 +1,15 @@
 import path from 'node:path';
+import { RECORDS } from '../../../core/contracts/storage-backend.js';
 
-/** The folders that hold objects: those still arriving and those that are final. */
+/** The folders that hold objects: those still arriving, those that are final, and records. */
 export const STAGING = 'staging';
 export const ARTIFACTS = 'artifacts';
+export const RECORDS_FOLDER = RECORDS.slice(0, -1);
 
 const MAX_KEY_LENGTH = 512;
-const KEY_PATTERN = new RegExp(`^(?:${STAGING}|${ARTIFACTS})(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$`);
+const KEY_PATTERN = new RegExp(
+  `^(?:${STAGING}|${ARTIFACTS}|${RECORDS_FOLDER})(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$`,
+);
 
 /** A key that no object can have: asked for it, a backend does not look. */
 export class InvalidKey extends Error {
@@ -40,5 +44,14 @@ export function keyOfContent(sha256: string): string {
  */
 export function pathOfStagedKey(root: string, key: string): string {
   if (!key.startsWith(`${STAGING}/`)) throw new InvalidKey(key);
+  return pathOfKey(root, key);
+}
+
+/**
+ * The path of a record.
+ * @throws InvalidKey also for the key of anything else
+ */
+export function pathOfRecordKey(root: string, key: string): string {
+  if (!key.startsWith(RECORDS)) throw new InvalidKey(key);
   return pathOfKey(root, key);
 }
