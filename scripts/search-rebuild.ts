@@ -15,6 +15,7 @@ import { migrate } from '../src/platform/database/migrate.js';
 import { postgresOptions } from '../src/platform/database/postgres-options.js';
 import { TypeOrmUnitOfWork } from '../src/platform/database/unit-of-work.js';
 import { Stemmer } from '../src/search/text/stemmer.js';
+import { analysisOf, isCurrent } from '../src/search/upkeep/analysis.js';
 import { Indexer } from '../src/search/upkeep/indexer.js';
 import { Rebuild } from '../src/search/upkeep/rebuild.js';
 import { VersionSampler } from '../src/search/upkeep/version-sample.js';
@@ -91,6 +92,9 @@ async function rebuild(config: Config): Promise<number> {
 
 async function rebuildOn(dataSource: DataSource, config: Config): Promise<number> {
   const unitOfWork = new TypeOrmUnitOfWork(dataSource, console.error);
+  if (!(await unitOfWork.read((tx) => isCurrent(tx, analysisOf(config))))) {
+    throw new Error('The servers index other SEARCH_LANGUAGES than are set here; set the same.');
+  }
   const files = new SqlFileCatalog(
     unitOfWork,
     await createStorageBackend(config.STORAGE_URL, config),

@@ -5,9 +5,11 @@ import { JOB_QUEUE, type JobContext, type JobQueue } from '../../core/contracts/
 import { UNIT_OF_WORK, type Tx, type UnitOfWork } from '../../core/contracts/unit-of-work.js';
 import { HandlesEvent } from '../../core/events/handles-event.decorator.js';
 import type { DatasetId, JobId, UserId } from '../../core/ids.js';
+import type { JsonObject } from '../../core/json.js';
 import { CONFIG, type Config } from '../../platform/config/config.js';
 import { GroupCommit } from '../../platform/database/group-commit.js';
 import { Metrics } from '../../platform/metrics/metrics.js';
+import { adoptAnalysis, analysisOf, isCurrent } from './analysis.js';
 import { Indexer } from './indexer.js';
 import { countPending, mark } from './pending.js';
 import { Rebuild } from './rebuild.js';
@@ -15,8 +17,8 @@ import { Rebuild } from './rebuild.js';
 const UPDATE = 'search.update';
 const REBUILD = 'search.rebuild';
 
-/** Grows when words are cut up or weighed in another way than before: older documents are made anew. */
-const ANALYSIS = 1;
+/** How long a job waits that this replica, which cuts words in another way, leaves to others. */
+const LEFT_TO_OTHERS_MS = 2_000;
 
 /**
  * Keeps the index up to date: what happens to a dataset marks it, and a job makes the documents of
@@ -40,7 +42,7 @@ export class SearchUpkeep implements OnModuleInit, OnApplicationBootstrap {
     private readonly rebuild: Rebuild,
     metrics: Metrics,
   ) {
-    this.analysis = [ANALYSIS, ...config.SEARCH_LANGUAGES.toSorted()].join(' ');
+    this.analysis = analysisOf(config);
     metrics.gauge(
       'varve_search_pending',
       'Datasets that wait to be indexed',
@@ -57,17 +59,10 @@ export class SearchUpkeep implements OnModuleInit, OnApplicationBootstrap {
     this.jobs.every(UPDATE, '*/2 * * * *');
   }
 
-  /** Where the words of the index were made in another way than they are looked for now, once. */
+  /** Where the words of the index were cut in another way than they are looked for now, once. */
   async onApplicationBootstrap(): Promise<void> {
     await this.unitOfWork.run(async (tx) => {
-      const changed = await tx.query<{ isNew: boolean }>(
-        `INSERT INTO search_state (analysis) VALUES ($1)
-         ON CONFLICT (id) DO UPDATE SET analysis = excluded.analysis
-           WHERE search_state.analysis <> excluded.analysis
-         RETURNING xmax = 0 AS "isNew"`,
-        [this.analysis],
-      );
-      if (changed.some(({ isNew }) => !isNew)) await this.enqueueRebuild(tx, null);
+      if (await adoptAnalysis(tx, this.analysis)) await this.enqueueRebuild(tx, null);
     });
   }
 
@@ -94,10 +89,24 @@ export class SearchUpkeep implements OnModuleInit, OnApplicationBootstrap {
   }
 
   private async update(signal: AbortSignal): Promise<{ indexed: number }> {
+    if (await this.leaveToOthers(UPDATE)) return { indexed: 0 };
     return { indexed: await this.indexer.drain(signal) };
   }
 
-  private async runRebuild(job: JobContext): Promise<{ datasets: number }> {
-    return this.rebuild.run(job.signal, (percent, message) => job.progress(percent, message));
+  private async runRebuild(job: JobContext): Promise<JsonObject> {
+    if (await this.leaveToOthers(REBUILD)) return { leftToAnotherReplica: true };
+    const report = await this.rebuild.run(job.signal, (percent, message) =>
+      job.progress(percent, message),
+    );
+    return { ...report };
+  }
+
+  /** While replicas with an older setting still run, those with the newer one make the documents. */
+  private leaveToOthers(kind: string): Promise<boolean> {
+    return this.unitOfWork.run(async (tx) => {
+      if (await isCurrent(tx, this.analysis)) return false;
+      await this.jobs.enqueue(tx, kind, {}, { key: kind, delayMs: LEFT_TO_OTHERS_MS });
+      return true;
+    });
   }
 }
