@@ -5,7 +5,9 @@ import { Versioning1763600000004 } from './1763600000004-versioning.js';
 import { Events1763600000005 } from './1763600000005-events.js';
 import { Platform1763600000006 } from './1763600000006-platform.js';
 import { Records1763600000020 } from './1763600000020-records.js';
+import { EventSubscriptions1763600000050 } from './1763600000050-event-subscriptions.js';
 import { Permissions1763600000060 } from './1763600000060-permissions.js';
+import { Audit1763600000061 } from './1763600000061-audit.js';
 import { Search1763600000070 } from './1763600000070-search.js';
 
 /** Every migration, in order. */
@@ -17,6 +19,8 @@ export const MIGRATIONS = [
   Events1763600000005,
   Platform1763600000006,
   Records1763600000020,
+  EventSubscriptions1763600000050,
   Permissions1763600000060,
+  Audit1763600000061,
   Search1763600000070,
 ];

@@ -1,6 +1,7 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { AccessModule } from './access/access.module.js';
 import { DatasetsModule } from './datasets/datasets.module.js';
+import { EventsApiModule } from './events/events-api.module.js';
 import { EventsModule } from './events/events.module.js';
 import { CONFIG, type Config } from './platform/config/config.js';
 import { DatabaseModule } from './platform/database/database.module.js';
@@ -49,6 +50,7 @@ export class AppModule {
         AccessModule,
         HttpModule,
         EventsModule,
+        EventsApiModule,
         StorageModule,
         RecordsModule,
         DatasetsModule,

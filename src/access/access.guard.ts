@@ -6,6 +6,7 @@ import { UNIT_OF_WORK, type UnitOfWork } from '../core/contracts/unit-of-work.js
 import type { DatasetId, FileId } from '../core/ids.js';
 import type { Principal } from '../core/principal.js';
 import { Forbidden, Unauthenticated } from '../core/problems.js';
+import { RequestContext } from '../platform/logging/request-context.js';
 import { ACCESS_REQUIREMENT, type AccessRequirement } from '../platform/http/access.decorators.js';
 import { parseId } from '../platform/http/id-param.decorator.js';
 // Brings in the declaration of `request.principal`.
@@ -13,6 +14,9 @@ import type {} from '../platform/http/principal.decorator.js';
 import { Authenticator } from './authenticator.js';
 import { FilePermissions } from './file-permissions.js';
 import { judge } from './sql-access-policy.js';
+
+/** Where @nestjs/swagger keeps what `@ApiOperation` says; it does not export the name. */
+const API_OPERATION = 'swagger/apiOperation';
 
 const BEARER = /^Bearer +([\x21-\x7e]+) *$/i;
 
@@ -33,13 +37,27 @@ export class AccessGuard implements CanActivate {
       ACCESS_REQUIREMENT,
       context.getHandler(),
     );
+    const request = context.switchToHttp().getRequest<Request>();
+    const operation = this.operationOf(context);
+    const caller = { userId: null, keyId: null, address: addressOf(request), operation };
+    RequestContext.identify(caller);
     if (requirement?.kind === 'public') return true;
 
-    const request = context.switchToHttp().getRequest<Request>();
     const principal = await this.identify(request);
     request.principal = principal;
+    RequestContext.identify({ ...caller, userId: principal.userId, keyId: principal.keyId });
     await this.check(requirement, principal, request);
     return true;
+  }
+
+  /** Its id in the OpenAPI document, by which the audit names it. */
+  private operationOf(context: ExecutionContext): string {
+    const { operationId } =
+      this.reflector.get<{ operationId?: string } | undefined>(
+        API_OPERATION,
+        context.getHandler(),
+      ) ?? {};
+    return operationId ?? context.getHandler().name;
   }
 
   private async identify(request: Request): Promise<Principal> {
@@ -78,4 +96,9 @@ export class AccessGuard implements CanActivate {
         throw new Forbidden('This operation does not say who may call it, so nobody may.');
     }
   }
+}
+
+/** Where a request comes from; an IPv4 address as such, however the socket writes it. */
+function addressOf({ ip }: Request): string | null {
+  return ip?.replace(/^::ffff:(?=\d+\.)/, '') ?? null;
 }

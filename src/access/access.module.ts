@@ -2,12 +2,17 @@ import { Global, Module } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { ACCESS_POLICY } from '../core/contracts/access-policy.js';
+import { AUDIT_TRAIL } from '../core/contracts/audit-trail.js';
 import { bind } from '../core/token.js';
 import { AccessGuard } from './access.guard.js';
 import { AdminBootstrap } from './admin-bootstrap.js';
 import { ApiKeyEntity } from './api-key.entity.js';
 import { ApiKeysController } from './api-keys.controller.js';
 import { ApiKeysService } from './api-keys.service.js';
+import { AuditChain } from './audit/audit-chain.js';
+import { AuditLog } from './audit/audit-log.js';
+import { SqlAuditTrail } from './audit/audit-trail.js';
+import { AuditController } from './audit/audit.controller.js';
 import { Authenticator } from './authenticator.js';
 import { DatasetPermissionsController } from './dataset-permissions.controller.js';
 import { FilePermissionsController } from './file-permissions.controller.js';
@@ -30,10 +35,14 @@ import { UsersService } from './users.service.js';
     GroupsController,
     DatasetPermissionsController,
     FilePermissionsController,
+    AuditController,
   ],
   providers: [
     AdminBootstrap,
     ApiKeysService,
+    AuditChain,
+    AuditLog,
+    SqlAuditTrail,
     Authenticator,
     FilePermissions,
     GrantsService,
@@ -41,8 +50,9 @@ import { UsersService } from './users.service.js';
     SqlAccessPolicy,
     UsersService,
     bind(ACCESS_POLICY, SqlAccessPolicy),
+    bind(AUDIT_TRAIL, SqlAuditTrail),
     { provide: APP_GUARD, useClass: AccessGuard },
   ],
-  exports: [ACCESS_POLICY, AdminBootstrap],
+  exports: [ACCESS_POLICY, AUDIT_TRAIL, AdminBootstrap],
 })
 export class AccessModule {}

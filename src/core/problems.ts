@@ -8,6 +8,8 @@ export interface ProblemKind {
   readonly status: number;
   /** One short phrase, the same for every occurrence. */
   readonly title: string;
+  /** Whether somebody may have tried what is not theirs to do: the audit records it. */
+  readonly isRefusal?: boolean;
 }
 
 /**
@@ -52,7 +54,12 @@ export class InvalidInput extends Problem {
 
 /** The thing does not exist, or the caller may not know that it does. */
 export class NotFound extends Problem {
-  static override readonly kind = { code: 'not-found', status: 404, title: 'Not found' };
+  static override readonly kind = {
+    code: 'not-found',
+    status: 404,
+    title: 'Not found',
+    isRefusal: true,
+  };
 
   constructor(what: string) {
     super(`${what} does not exist or is not yours to see.`);
@@ -65,6 +72,7 @@ export class Unauthenticated extends Problem {
     code: 'unauthenticated',
     status: 401,
     title: 'Unauthenticated',
+    isRefusal: true,
   };
 
   constructor(detail = 'Send a valid API key as "Authorization: Bearer <key>".') {
@@ -74,7 +82,12 @@ export class Unauthenticated extends Problem {
 
 /** The caller may see the thing, but not do this to it. */
 export class Forbidden extends Problem {
-  static override readonly kind = { code: 'forbidden', status: 403, title: 'Forbidden' };
+  static override readonly kind = {
+    code: 'forbidden',
+    status: 403,
+    title: 'Forbidden',
+    isRefusal: true,
+  };
 }
 
 /** The server cannot take this on now; the same request may succeed later. */

@@ -62,6 +62,7 @@ export class ContentsMissing extends Problem {
     code: 'contents-missing',
     status: 422,
     title: 'Contents missing',
+    isRefusal: true,
   };
 
   /** @param missing their digests, as many of them as are known */

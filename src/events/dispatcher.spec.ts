@@ -7,6 +7,7 @@ import type { EventId } from '../core/ids.js';
 import { RequestContext } from '../platform/logging/request-context.js';
 import { Metrics } from '../platform/metrics/metrics.js';
 import { Dispatcher } from './dispatcher.js';
+import { HandlerCalls } from './handler-calls.js';
 
 const event = (type: string, correlationid: string | null = null): DomainEvent => ({
   specversion: '1.0',
@@ -27,7 +28,7 @@ describe('Dispatcher', () => {
 
   beforeEach(() => {
     metrics = new Metrics();
-    dispatcher = new Dispatcher({ EVENT_HANDLER_TIMEOUT: 50 }, metrics);
+    dispatcher = new Dispatcher(new HandlerCalls({ EVENT_HANDLER_TIMEOUT: 50 }, metrics));
     complaint = jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
   });
   afterEach(() => {
@@ -64,10 +65,12 @@ describe('Dispatcher', () => {
         fc.array(patterns, { minLength: 1, maxLength: 5 }),
         types,
         async (all, type) => {
-          const bus = new Dispatcher({ EVENT_HANDLER_TIMEOUT: 1_000 }, new Metrics());
+          const bus = new Dispatcher(
+            new HandlerCalls({ EVENT_HANDLER_TIMEOUT: 1_000 }, new Metrics()),
+          );
           const calls = all.map(() => 0);
           all.forEach((pattern, at) =>
-            bus.subscribe(pattern, () => void calls[at]!++, { name: `subscription ${at}` }),
+            bus.subscribe(pattern, () => void calls[at]!++, `subscription ${at}`),
           );
           await bus.dispatch(event(type));
           expect(calls).toEqual(all.map((pattern) => (meaning(pattern).test(`${type}.`) ? 1 : 0)));
@@ -80,18 +83,16 @@ describe('Dispatcher', () => {
   it('keeps a handler that fails from harming the others, and tries it again', async () => {
     const told: string[] = [];
     let failures = 0;
-    dispatcher.subscribe('**', () => void told.push('before'), { name: 'before' });
-    dispatcher.subscribe('**', () => Promise.reject(new Error(`no ${++failures}`)), {
-      name: 'fails',
-    });
+    dispatcher.subscribe('**', () => void told.push('before'), 'before');
+    dispatcher.subscribe('**', () => Promise.reject(new Error(`no ${++failures}`)), 'fails');
     dispatcher.subscribe(
       '**',
       () => {
         throw new Error(`at once ${++failures}`);
       },
-      { name: 'throws' },
+      'throws',
     );
-    dispatcher.subscribe('**', () => void told.push('after'), { name: 'after' });
+    dispatcher.subscribe('**', () => void told.push('after'), 'after');
     await dispatcher.dispatch(event('dataset.created'));
     expect(told).toEqual(['before', 'after']);
     expect(failures).toBe(6);
@@ -111,7 +112,7 @@ describe('Dispatcher', () => {
       () => {
         if (++tries < 3) throw new Error('not yet');
       },
-      { name: 'slow to start' },
+      'slow to start',
     );
     await dispatcher.dispatch(event('dataset.created'));
     expect(await outcomes()).toEqual({ 'slow to start handled': 1 });
@@ -125,9 +126,9 @@ describe('Dispatcher', () => {
         calls++;
         return new Promise(() => undefined);
       },
-      { name: 'hangs' },
+      'hangs',
     );
-    dispatcher.subscribe('**', () => undefined, { name: 'other' });
+    dispatcher.subscribe('**', () => undefined, 'other');
     await dispatcher.dispatch(event('dataset.created'));
     expect(calls).toBe(1);
     expect(await outcomes()).toEqual({ 'hangs failed': 1, 'other handled': 1 });
@@ -140,32 +141,28 @@ describe('Dispatcher', () => {
 
   it('stops calling what has been unsubscribed', async () => {
     const told: string[] = [];
-    const first = dispatcher.subscribe('dataset.*', () => void told.push('first'), {
-      name: 'first',
-    });
-    dispatcher.subscribe('dataset.*', () => void told.push('second'), { name: 'second' });
+    const first = dispatcher.subscribe('dataset.*', () => void told.push('first'), 'first');
+    dispatcher.subscribe('dataset.*', () => void told.push('second'), 'second');
     dispatcher.unsubscribe(first);
     dispatcher.unsubscribe(first);
     await dispatcher.dispatch(event('dataset.created'));
     expect(told).toEqual(['second']);
-    dispatcher.subscribe('dataset.*', () => void told.push('again'), { name: 'first' });
+    dispatcher.subscribe('dataset.*', () => void told.push('again'), 'first');
     await dispatcher.dispatch(event('dataset.created'));
     expect(told).toEqual(['second', 'second', 'again']);
   });
 
   it('refuses a pattern that is none, and a name that is taken', () => {
-    expect(() => dispatcher.subscribe('**.created', () => undefined, { name: 'a' })).toThrow(
+    expect(() => dispatcher.subscribe('**.created', () => undefined, 'a')).toThrow(
       InvalidEventPattern,
     );
-    dispatcher.subscribe('**', () => undefined, { name: 'a' });
-    expect(() => dispatcher.subscribe('dataset.*', () => undefined, { name: 'a' })).toThrow(
-      'named a',
-    );
+    dispatcher.subscribe('**', () => undefined, 'a');
+    expect(() => dispatcher.subscribe('dataset.*', () => undefined, 'a')).toThrow('named a');
   });
 
   it('handles as part of the request that the event came from', async () => {
     const ids: (string | null)[] = [];
-    dispatcher.subscribe('**', () => void ids.push(RequestContext.requestId()), { name: 'a' });
+    dispatcher.subscribe('**', () => void ids.push(RequestContext.requestId()), 'a');
     await dispatcher.dispatch(event('dataset.created', 'request-7'));
     await dispatcher.dispatch(event('dataset.created'));
     expect(ids).toEqual(['request-7', 'an-event']);

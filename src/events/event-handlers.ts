@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner, Reflector } from '@nestjs/core';
 import type { EventHandler } from '../core/contracts/event-bus.js';
 import { EVENT_HANDLING, type EventHandling } from '../core/events/handles-event.decorator.js';
-import { Dispatcher } from './dispatcher.js';
+import { OutboxEventBus } from './outbox-event-bus.js';
 
 /** Finds the methods that `@HandlesEvent` marks, in all providers, and subscribes them. */
 @Injectable()
@@ -11,7 +11,7 @@ export class EventHandlers {
     private readonly discovery: DiscoveryService,
     private readonly scanner: MetadataScanner,
     private readonly reflector: Reflector,
-    private readonly dispatcher: Dispatcher,
+    private readonly bus: OutboxEventBus,
   ) {}
 
   subscribeAll(): void {
@@ -35,8 +35,9 @@ export class EventHandlers {
         typeof method === 'function' &&
         this.reflector.get<EventHandling | undefined>(EVENT_HANDLING, method);
       if (!handling) continue;
-      const handler: EventHandler = (event) => Reflect.apply(method, instance, [event]);
-      this.dispatcher.subscribe(handling.pattern, handler, { name: handling.name });
+      const handler: EventHandler = (event, context) =>
+        Reflect.apply(method, instance, [event, context]);
+      this.bus.subscribe(handling.pattern, handler, handling.options);
     }
   }
 }

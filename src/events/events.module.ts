@@ -1,32 +1,58 @@
 import { Global, Module, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import { EVENT_BUS } from '../core/contracts/event-bus.js';
+import { HANDLED_EVENTS } from '../core/contracts/handled-events.js';
 import { bind } from '../core/token.js';
+import { BusConnections } from './bus-connections.js';
 import { Dispatcher } from './dispatcher.js';
 import { EventHandlers } from './event-handlers.js';
+import { HandlerCalls } from './handler-calls.js';
+import { LiveFeed } from './live-feed.js';
+import { LogReader } from './log/log-reader.js';
 import { OutboxEventBus } from './outbox-event-bus.js';
-import { Relay } from './relay.js';
+import { SqlHandledEvents } from './sql-handled-events.js';
+import { DurableSubscriptions } from './subscriptions/durable-subscriptions.js';
+import { SubscriptionStore } from './subscriptions/subscription-store.js';
 
 /** What happened, told to whoever subscribes: once it has committed, and at least once. */
 @Global()
 @Module({
   imports: [DiscoveryModule],
-  providers: [Dispatcher, EventHandlers, OutboxEventBus, Relay, bind(EVENT_BUS, OutboxEventBus)],
-  exports: [EVENT_BUS],
+  providers: [
+    BusConnections,
+    Dispatcher,
+    DurableSubscriptions,
+    EventHandlers,
+    HandlerCalls,
+    LiveFeed,
+    LogReader,
+    OutboxEventBus,
+    SqlHandledEvents,
+    SubscriptionStore,
+    bind(EVENT_BUS, OutboxEventBus),
+    bind(HANDLED_EVENTS, SqlHandledEvents),
+  ],
+  exports: [EVENT_BUS, HANDLED_EVENTS, BusConnections, LiveFeed, LogReader],
 })
 export class EventsModule implements OnApplicationBootstrap, OnModuleDestroy {
   constructor(
+    private readonly connections: BusConnections,
     private readonly handlers: EventHandlers,
-    private readonly relay: Relay,
+    private readonly feed: LiveFeed,
+    private readonly durable: DurableSubscriptions,
   ) {}
 
   /** By now every module has subscribed what it subscribes itself. */
-  onApplicationBootstrap(): void {
+  async onApplicationBootstrap(): Promise<void> {
     this.handlers.subscribeAll();
-    this.relay.start();
+    this.connections.start();
+    await this.feed.start();
+    await this.durable.start();
   }
 
-  onModuleDestroy(): Promise<void> {
-    return this.relay.stop();
+  async onModuleDestroy(): Promise<void> {
+    await Promise.all([this.durable.stop(), this.feed.stop()]);
+    await this.connections.stop();
+    await this.connections.close();
   }
 }

@@ -11,11 +11,12 @@ import { UNIT_OF_WORK, type Tx, type UnitOfWork } from '../core/contracts/unit-o
 import type { EventCatalog, EventType } from '../core/events/catalog.js';
 import type { EventId } from '../core/ids.js';
 import { Metrics } from '../platform/metrics/metrics.js';
+import { BusConnections } from './bus-connections.js';
 import { Dispatcher } from './dispatcher.js';
-import { append, lagSeconds } from './outbox.js';
-import { Relay } from './relay.js';
+import { append, lagSeconds } from './log/event-log.js';
+import { DurableSubscriptions } from './subscriptions/durable-subscriptions.js';
 
-/** The bus: publishing writes into the log, and the relay tells what has committed. */
+/** The bus: publishing writes into the log, from which all who subscribe are told. */
 @Injectable()
 export class OutboxEventBus implements EventBus {
   private readonly logger = new Logger(OutboxEventBus.name);
@@ -23,7 +24,8 @@ export class OutboxEventBus implements EventBus {
 
   constructor(
     private readonly dispatcher: Dispatcher,
-    private readonly relay: Relay,
+    private readonly durable: DurableSubscriptions,
+    private readonly connections: BusConnections,
     @Inject(UNIT_OF_WORK) unitOfWork: UnitOfWork,
     metrics: Metrics,
   ) {
@@ -32,7 +34,7 @@ export class OutboxEventBus implements EventBus {
     ]);
     metrics.gauge(
       'varve_event_lag_seconds',
-      'For how long the oldest event that no handler has been told of has been waiting',
+      'For how long the oldest event that a durable subscription has not passed has been waiting',
       [],
       async (gauge) => {
         try {
@@ -61,7 +63,7 @@ export class OutboxEventBus implements EventBus {
     const ids = await append(tx, events);
     tx.afterCommit(() => {
       for (const { type } of events) this.published.inc({ type });
-      this.relay.wake();
+      this.connections.announce();
     });
     return ids;
   }
@@ -71,10 +73,12 @@ export class OutboxEventBus implements EventBus {
     handler: EventHandler,
     options: SubscriptionOptions,
   ): EventSubscription {
-    return this.dispatcher.subscribe(pattern, handler, options);
+    if (options.durable) return this.durable.subscribe(pattern, handler, options);
+    return this.dispatcher.subscribe(pattern, handler, options.name);
   }
 
   unsubscribe(subscription: EventSubscription): void {
     this.dispatcher.unsubscribe(subscription);
+    this.durable.unsubscribe(subscription);
   }
 }

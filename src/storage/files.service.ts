@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { ACCESS_POLICY, type AccessPolicy } from '../core/contracts/access-policy.js';
+import { AUDIT_TRAIL, type AuditTrail } from '../core/contracts/audit-trail.js';
 import { FILE_CATALOG, type FileCatalog } from '../core/contracts/file-catalog.js';
 import type { StagedPart } from '../core/contracts/staged-upload.js';
 import { UNIT_OF_WORK, type UnitOfWork } from '../core/contracts/unit-of-work.js';
@@ -25,6 +26,7 @@ export class FilesService {
     @Inject(ACCESS_POLICY) private readonly policy: AccessPolicy,
     @Inject(FILE_CATALOG) private readonly catalog: FileCatalog,
     private readonly producer: StreamArtifactProducer,
+    @Inject(AUDIT_TRAIL) private readonly audit: Pick<AuditTrail, 'record'>,
   ) {}
 
   /**
@@ -86,6 +88,9 @@ export class FilesService {
       );
       if (!hold) throw new NotFound(`An upload of yours of file ${fileId}`);
       await this.catalog.releaseReferences(tx, [fileId]);
+      await this.audit.record(tx, [
+        { action: 'file.released', resourceType: 'file', resourceId: String(fileId) },
+      ]);
     });
   }
 

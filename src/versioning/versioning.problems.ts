@@ -33,6 +33,7 @@ export class ContentMissing extends Problem {
     code: 'content-missing',
     status: 422,
     title: 'A content is missing',
+    isRefusal: true,
   };
 
   constructor(digests: readonly string[]) {

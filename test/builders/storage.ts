@@ -3,6 +3,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import type { DataSource } from 'typeorm';
+import { SqlAuditTrail } from '../../src/access/audit/audit-trail.js';
 import { SqlAccessPolicy } from '../../src/access/sql-access-policy.js';
 import type { ArtifactInput } from '../../src/core/contracts/artifact-producer.js';
 import type { EventBus, EventSubscription, NewEvent } from '../../src/core/contracts/event-bus.js';
@@ -56,6 +57,7 @@ export function storageOn(dataSource: DataSource, backend: StorageBackend) {
   });
   const policy = new SqlAccessPolicy();
   const metrics = new Metrics();
+  const audit = new SqlAuditTrail(unitOfWork);
   const producer = new StreamArtifactProducer(
     backend,
     unitOfWork,
@@ -63,9 +65,10 @@ export function storageOn(dataSource: DataSource, backend: StorageBackend) {
     policy,
     { UPLOAD_HOLD: 3_600_000 },
     metrics,
+    audit,
   );
   const catalog = new SqlFileCatalog(unitOfWork, backend);
-  const files = new FilesService(unitOfWork, policy, catalog, producer);
+  const files = new FilesService(unitOfWork, policy, catalog, producer, audit);
   return { unitOfWork, policy, metrics, producer, catalog, files };
 }
 

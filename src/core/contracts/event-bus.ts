@@ -31,11 +31,32 @@ export type NewEvent = {
   };
 }[EventType];
 
-export type EventHandler = (event: DomainEvent) => Promise<void> | void;
+/** What a handler is told besides the event. */
+export interface EventContext {
+  /** 1 for the first time that it is handled, as far as that is known. */
+  readonly attempt: number;
+  /** Aborted once the handler has been given up: what it still does counts for nothing. */
+  readonly signal: AbortSignal;
+}
+
+export type EventHandler = (event: DomainEvent, context: EventContext) => Promise<void> | void;
 
 export interface SubscriptionOptions {
   /** Names the subscription in logs, metrics and, where it is durable, its position. */
   readonly name: string;
+  /**
+   * Whether the name has a position in the log, which all processes share: each event is handled by
+   * one of them, after a crash it goes on where it was, what fails is tried again and then kept as a
+   * dead letter, and events of one subject are handled in their order. Otherwise every process that
+   * subscribes is told, for as long as it runs.
+   */
+  readonly durable?: boolean;
+  /** How often an event is handled before it is given up; 3 unless told. */
+  readonly attempts?: number;
+  /** How long after a first failure it is tried again; each further pause is four times as long. */
+  readonly backoffMs?: number;
+  /** How many events, of different subjects, are handled at a time by a durable one; 16 unless told. */
+  readonly concurrency?: number;
 }
 
 /** A subscription that is running. */

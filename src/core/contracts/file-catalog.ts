@@ -88,6 +88,7 @@ export class FileMissing extends Problem {
     code: 'file-missing',
     status: 422,
     title: 'A file is missing',
+    isRefusal: true,
   };
 
   constructor(fileIds: readonly number[]) {

@@ -71,12 +71,16 @@ const schema = z.object({
   EVENT_HANDLER_TIMEOUT: duration('15s').describe(
     'How long the handler of an event may take before it is given up',
   ),
+  EVENT_RETENTION: duration('30d').describe(
+    'How long events can be read again, and dead letters are kept',
+  ),
   ADMIN_TOKEN: z
     .string()
     .min(16, 'takes 16 characters or more')
     .regex(/^[\x21-\x7e]+$/, 'takes visible ASCII characters, and no space')
     .optional()
     .describe("The first administrator's API key; without it one is made and printed once"),
+  AUDIT_RETENTION: duration('3650d').describe('How long entries of the audit log are kept'),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')

@@ -1,7 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { type Client, DatabaseError } from 'pg';
+import { type Client, DatabaseError, escapeLiteral } from 'pg';
 import type { DataSource, QueryRunner } from 'typeorm';
 import type { Reader, Tx, UnitOfWork } from '../../core/contracts/unit-of-work.js';
+import { RequestContext } from '../logging/request-context.js';
 import { type HookFailureListener, Session, Transaction, TransactionHooks } from './transaction.js';
 
 /** Something inside the transaction failed, its error was swallowed, and the work went on. */
@@ -68,7 +69,7 @@ export class TypeOrmUnitOfWork implements UnitOfWork {
     hooks: TransactionHooks,
     work: (tx: Tx) => Promise<T>,
   ): Promise<T> {
-    await runner.startTransaction();
+    await begin(runner);
     const tx = new Transaction(runner, hooks);
     try {
       const result = await this.current.run(tx, () => work(tx)).finally(() => tx.close());
@@ -84,6 +85,20 @@ export class TypeOrmUnitOfWork implements UnitOfWork {
       throw error;
     }
   }
+}
+
+/**
+ * Not TypeORM's: the audit's triggers read who the caller is from a setting of the transaction, and
+ * one round trip must do for both.
+ */
+async function begin(runner: QueryRunner): Promise<void> {
+  const client = (await runner.connect()) as Pick<Client, 'query'>;
+  const caller = RequestContext.caller();
+  const setting = caller
+    ? `; SET LOCAL varve.caller = ${escapeLiteral(JSON.stringify(caller))}`
+    : '';
+  await client.query(`START TRANSACTION${setting}`);
+  Object.assign(runner, { isTransactionActive: true, transactionDepth: 1 });
 }
 
 /** Not TypeORM's: once a statement has failed, PostgreSQL answers COMMIT with a mere ROLLBACK. */

@@ -1,12 +1,15 @@
 import {
   Catch,
   HttpException,
+  Inject,
   Injectable,
   Logger,
+  Optional,
   type ArgumentsHost,
   type ExceptionFilter,
 } from '@nestjs/common';
 import type { Request, Response } from 'express';
+import { AUDIT_TRAIL, type AuditTrail } from '../../core/contracts/audit-trail.js';
 import type { JsonValue } from '../../core/json.js';
 import { InvalidInput, Problem, type ProblemKind } from '../../core/problems.js';
 import { asInvalidInput, asUnavailable } from '../database/database-errors.js';
@@ -32,11 +35,16 @@ class MalformedRequest extends InvalidInput {}
 export class ProblemFilter implements ExceptionFilter {
   private readonly logger = new Logger(ProblemFilter.name);
 
+  constructor(
+    @Optional() @Inject(AUDIT_TRAIL) private readonly audit: AuditTrail | undefined = undefined,
+  ) {}
+
   catch(error: unknown, host: ArgumentsHost): void {
     const http = host.switchToHttp();
     const req = http.getRequest<Request>();
     const res = http.getResponse<Response>();
     const problem = toProblem(error, req);
+    if (problem?.kind.isRefusal) this.audit?.refused(problem);
     if (!problem && !receiverLeft(error, res)) {
       this.logger.error(error, 'An error that no problem describes');
     }

@@ -1,7 +1,8 @@
 import type { Job } from 'graphile-worker';
 import type { Pool } from 'pg';
 import type { JobContext } from '../../core/contracts/job-queue.js';
-import type { JobId } from '../../core/ids.js';
+import type { Caller } from '../../core/contracts/audit-trail.js';
+import type { JobId, UserId } from '../../core/ids.js';
 import type { JsonObject } from '../../core/json.js';
 
 const LONGEST_TEXT = 2000;
@@ -24,6 +25,7 @@ interface BegunRow {
   id: JobId;
   payload: JsonObject;
   correlation_id: string | null;
+  created_by: UserId | null;
 }
 
 /** The run ended for others: somebody cancelled the job, or another process has taken it over. */
@@ -48,6 +50,7 @@ export class JobRun implements RunIdentity {
 
   private constructor(
     private readonly pool: Pool,
+    private readonly kind: string,
     private readonly row: BegunRow,
     readonly queueJob: QueueJob,
   ) {}
@@ -64,7 +67,7 @@ export class JobRun implements RunIdentity {
           `UPDATE jobs SET state = 'running', attempts = $3,
              started_at = coalesce(started_at, now()), progress_percent = 0, progress_message = ''
            WHERE id = $1 AND queue_job_id = $2 AND state IN ('queued', 'running')
-           RETURNING id, payload, correlation_id`,
+           RETURNING id, payload, correlation_id, created_by`,
           [payload.jobId, queueJob.id, queueJob.attempts],
         )
       : await pool.query<BegunRow>(
@@ -73,10 +76,10 @@ export class JobRun implements RunIdentity {
            VALUES ($1, '{}', 'running', $3, $4, $2, now())
            ON CONFLICT (queue_job_id) DO UPDATE SET state = 'running', attempts = $3
              WHERE jobs.state IN ('queued', 'running')
-           RETURNING id, payload, correlation_id`,
+           RETURNING id, payload, correlation_id, created_by`,
           [kind, queueJob.id, queueJob.attempts, queueJob.max_attempts],
         );
-    return rows[0] ? new JobRun(pool, rows[0], queueJob) : null;
+    return rows[0] ? new JobRun(pool, kind, rows[0], queueJob) : null;
   }
 
   get jobId(): JobId {
@@ -90,6 +93,12 @@ export class JobRun implements RunIdentity {
   /** The request that the job came from, or the job itself. */
   get correlationId(): string {
     return this.row.correlation_id ?? this.row.id;
+  }
+
+  /** For whom the work is done, as the audit says it. */
+  get caller(): Omit<Caller, 'requestId'> {
+    const operation = `job:${this.kind}`;
+    return { userId: this.row.created_by, keyId: null, address: null, operation };
   }
 
   get isLastAttempt(): boolean {

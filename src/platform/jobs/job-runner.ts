@@ -142,9 +142,8 @@ export class JobRunner implements OnApplicationBootstrap, OnModuleDestroy {
     const end = (outcome: Outcome) => this.ended.inc({ kind, outcome });
     this.runs.add(job);
     try {
-      const result = await RequestContext.run(job.correlationId, () =>
-        handler(job.payload, job.context),
-      );
+      const work = () => handler(job.payload, job.context);
+      const result = await RequestContext.run(job.correlationId, work, job.caller);
       if (await job.complete(result ?? null)) return end('completed');
     } catch (error) {
       if (job.aborted && this.stopping.signal.aborted) {

@@ -1,9 +1,12 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Caller } from '../../core/contracts/audit-trail.js';
 
 interface Context {
   readonly requestId: string;
+  /** What is known by now of whoever sent it. */
+  caller: Omit<Caller, 'requestId'> | null;
 }
 
 const storage = new AsyncLocalStorage<Context>();
@@ -18,9 +21,21 @@ export const RequestContext = {
     return storage.getStore()?.requestId ?? null;
   },
 
+  /** Who makes the running request; null outside of any, and for the server's own work. */
+  caller(): Caller | null {
+    const context = storage.getStore();
+    return context?.caller ? { ...context.caller, requestId: context.requestId } : null;
+  },
+
+  /** Says who makes the running request, as far as that is known by now. */
+  identify(caller: Omit<Caller, 'requestId'>): void {
+    const context = storage.getStore();
+    if (context) context.caller = caller;
+  },
+
   /** Runs `work` as part of a request: what it logs and publishes carries the id. */
-  run<T>(requestId: string, work: () => T): T {
-    return storage.run({ requestId }, work);
+  run<T>(requestId: string, work: () => T, caller: Context['caller'] = null): T {
+    return storage.run({ requestId, caller }, work);
   },
 
   /**
@@ -31,6 +46,6 @@ export const RequestContext = {
     const offered = req.headers['x-request-id'];
     const requestId = typeof offered === 'string' && SAFE_ID.test(offered) ? offered : randomUUID();
     res.setHeader('X-Request-Id', requestId);
-    storage.run({ requestId }, next);
+    storage.run({ requestId, caller: null }, next);
   },
 };

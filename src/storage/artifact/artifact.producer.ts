@@ -7,6 +7,7 @@ import type {
   Registration,
   StagedArtifact,
 } from '../../core/contracts/artifact-producer.js';
+import { AUDIT_TRAIL, type AuditTrail } from '../../core/contracts/audit-trail.js';
 import { EVENT_BUS, type EventBus } from '../../core/contracts/event-bus.js';
 import { STORAGE_BACKEND, type StorageBackend } from '../../core/contracts/storage-backend.js';
 import { UNIT_OF_WORK, type Tx, type UnitOfWork } from '../../core/contracts/unit-of-work.js';
@@ -40,9 +41,10 @@ export class StreamArtifactProducer implements ArtifactProducer, OnApplicationSh
     @Inject(ACCESS_POLICY) policy: AccessPolicy,
     @Inject(CONFIG) config: Pick<Config, 'UPLOAD_HOLD'>,
     metrics: Metrics,
+    @Inject(AUDIT_TRAIL) audit: Pick<AuditTrail, 'record'>,
   ) {
     this.stager = new StreamStager(backend);
-    this.registrar = new Registrar(backend, events, policy, config.UPLOAD_HOLD);
+    this.registrar = new Registrar(backend, events, audit, policy, config.UPLOAD_HOLD);
     this.groups = new GroupRegistration(unitOfWork, this.registrar, (registered) => {
       this.afterCommit(registered.outcomes, registered.leftover);
     });
@@ -150,12 +152,13 @@ export class StreamArtifactProducer implements ArtifactProducer, OnApplicationSh
     reader: Principal | null,
   ): RegistrationEntry[] {
     const correlationId = RequestContext.requestId();
+    const caller = RequestContext.caller();
     return staged.map((artifact) => {
       if (this.settled.has(artifact)) {
         throw new Error(`${artifact.stagedKey} has been registered or dropped already`);
       }
       this.settled.add(artifact);
-      return { staged: artifact, holder, reader, correlationId };
+      return { staged: artifact, holder, reader, correlationId, caller };
     });
   }
 

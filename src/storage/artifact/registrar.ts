@@ -1,5 +1,6 @@
 import type { AccessPolicy } from '../../core/contracts/access-policy.js';
 import type { Artifact, StagedArtifact } from '../../core/contracts/artifact-producer.js';
+import type { AuditTrail, Caller } from '../../core/contracts/audit-trail.js';
 import type { EventBus, NewEvent } from '../../core/contracts/event-bus.js';
 import { ObjectMissing, type StorageBackend } from '../../core/contracts/storage-backend.js';
 import type { Tx } from '../../core/contracts/unit-of-work.js';
@@ -24,6 +25,8 @@ export interface RegistrationEntry {
   readonly reader: Principal | null;
   /** The request that brought it. */
   readonly correlationId: string | null;
+  /** Who brought it: the transaction may be that of several requests. */
+  readonly caller: Caller | null;
 }
 
 export interface RegisteredArtifact extends Artifact {
@@ -63,6 +66,7 @@ export class Registrar {
   constructor(
     private readonly backend: StorageBackend,
     private readonly events: EventBus,
+    private readonly audit: Pick<AuditTrail, 'record'>,
     private readonly policy: AccessPolicy,
     private readonly holdMs: number,
   ) {}
@@ -93,6 +97,7 @@ export class Registrar {
     );
     const kept = entries.filter(({ staged }) => !failures.has(rows.of(staged.sha256).id));
     await this.publish(tx, kept, uploads, rows);
+    await this.recordUploads(tx, kept, rows);
     return {
       outcomes: entries.map((entry) => {
         const row = rows.of(entry.staged.sha256);
@@ -186,6 +191,28 @@ export class Registrar {
       if (error instanceof ObjectMissing) return false;
       throw error;
     }
+  }
+
+  /** What is registered without a holder belongs to a version, whose record tells of it. */
+  private async recordUploads(
+    tx: Tx,
+    entries: readonly RegistrationEntry[],
+    rows: Rows,
+  ): Promise<void> {
+    await this.audit.record(
+      tx,
+      entries.flatMap(({ staged: { sha256, sizeBytes }, holder, caller }) =>
+        holder === null
+          ? []
+          : {
+              action: 'file.uploaded',
+              resourceType: 'file',
+              resourceId: String(rows.of(sha256).id),
+              after: { sha256, sizeBytes, holder },
+              caller,
+            },
+      ),
+    );
   }
 
   /** @param uploads of the copies of each content that is new, the one that brought it */

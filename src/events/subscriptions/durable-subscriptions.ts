@@ -1,0 +1,149 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import type {
+  EventHandler,
+  EventSubscription,
+  SubscriptionOptions,
+} from '../../core/contracts/event-bus.js';
+import { checkEventPattern } from '../../core/events/event-pattern.js';
+import { BusConnections, POLL_MS } from '../bus-connections.js';
+import { HandlerCalls } from '../handler-calls.js';
+import { LiveFeed } from '../live-feed.js';
+import type { LogPosition } from '../log/log-position.js';
+import { LogReader } from '../log/log-reader.js';
+import { durableSubscription, type DurableSubscription } from './durable-subscription.js';
+import { SubscriptionRunner } from './subscription-runner.js';
+import { SubscriptionStore } from './subscription-store.js';
+
+/** What a process that dies leaves behind is taken over after this. */
+export const LEASE_MS = 10_000;
+const RENEWAL_MS = LEASE_MS / 4;
+
+/** The durable subscriptions that this process can run, and those of them that it does. */
+@Injectable()
+export class DurableSubscriptions {
+  private readonly logger = new Logger(DurableSubscriptions.name);
+  private readonly holder = `${hostname()}/${process.pid}/${randomUUID()}`;
+  private readonly declared = new Map<string, DurableSubscription>();
+  private readonly runners = new Map<string, SubscriptionRunner>();
+  /** Declared, and not yet known to be in the database: from where they begin. */
+  private readonly unregistered = new Map<string, LogPosition>();
+  private renewedAt = 0;
+  private tending: Promise<void> = Promise.resolve();
+  private tick: NodeJS.Timeout | undefined;
+  private forget: () => void = () => undefined;
+  private started = false;
+
+  constructor(
+    private readonly connections: BusConnections,
+    private readonly store: SubscriptionStore,
+    private readonly reader: LogReader,
+    private readonly feed: LiveFeed,
+    private readonly calls: HandlerCalls,
+  ) {}
+
+  /** @throws InvalidEventPattern */
+  subscribe(
+    pattern: string,
+    handler: EventHandler,
+    options: SubscriptionOptions,
+  ): EventSubscription {
+    checkEventPattern(pattern);
+    const { name } = options;
+    if (this.declared.has(name)) throw new Error(`Two subscriptions are named ${name}.`);
+    const subscription = durableSubscription(pattern, handler, options);
+    this.declared.set(name, subscription);
+    if (this.started) this.open(subscription);
+    return { name, pattern };
+  }
+
+  /** Handles no more here. The position stays, for whoever subscribes by the name again. */
+  unsubscribe({ name }: EventSubscription): void {
+    const runner = this.runners.get(name);
+    this.declared.delete(name);
+    this.runners.delete(name);
+    this.unregistered.delete(name);
+    void runner?.stop();
+  }
+
+  async start(): Promise<void> {
+    this.started = true;
+    for (const subscription of this.declared.values()) this.open(subscription);
+    this.forget = this.connections.onRing(() => {
+      for (const runner of this.runners.values()) runner.ring();
+    });
+    await this.tend();
+    this.tick = setInterval(() => {
+      this.tending = this.tending.then(() => this.tend());
+    }, POLL_MS).unref();
+  }
+
+  /** Lets what runs end, and gives the leases back. */
+  async stop(): Promise<void> {
+    clearInterval(this.tick);
+    this.forget();
+    await this.tending;
+    await Promise.all([...this.runners.values()].map((runner) => runner.stop()));
+  }
+
+  private open(subscription: DurableSubscription): void {
+    const from = this.feed.position;
+    if (!from) throw new Error('The feed starts before the subscriptions.');
+    this.unregistered.set(subscription.name, from);
+    this.runners.set(
+      subscription.name,
+      new SubscriptionRunner(subscription, this.store, this.reader, this.calls),
+    );
+  }
+
+  /** Keeps what is held, takes what nobody holds. What fails is done a second later. */
+  private async tend(): Promise<void> {
+    try {
+      await this.register();
+      await this.renew();
+      await this.claim();
+    } catch (error) {
+      this.logger.warn({ err: error }, 'The leases on subscriptions cannot be kept');
+    }
+  }
+
+  private async register(): Promise<void> {
+    const groups = Map.groupBy(this.unregistered.keys(), (name) => this.unregistered.get(name)!);
+    for (const [from, names] of groups) {
+      const subscriptions = names.map((name) => this.declared.get(name)!);
+      await this.store.register(
+        subscriptions.map(({ name, pattern }) => ({ name, pattern })),
+        from,
+      );
+      for (const name of names) this.unregistered.delete(name);
+    }
+  }
+
+  private async renew(): Promise<void> {
+    const held = [...this.runners.values()].filter(({ generation }) => generation !== null);
+    if (held.length === 0) return;
+    const names = held.map(({ name }) => name);
+    const pending = await this.store.withPending(names);
+    const now = performance.now();
+    const isDue = now - this.renewedAt >= RENEWAL_MS;
+    const kept = isDue ? await this.store.renew(names, this.holder, LEASE_MS) : null;
+    if (kept) this.renewedAt = now;
+    for (const runner of held) {
+      if (kept && kept.get(runner.name) !== runner.generation) runner.lose();
+      else runner.keep(this.renewedAt + LEASE_MS, pending.has(runner.name));
+    }
+  }
+
+  private async claim(): Promise<void> {
+    const free = [...this.runners.values()].filter(({ generation }) => generation === null);
+    const names = free.map(({ name }) => name).filter((name) => !this.unregistered.has(name));
+    if (names.length === 0) return;
+    const endsAt = performance.now() + LEASE_MS;
+    for (const lease of await this.store.claim(names, this.holder, LEASE_MS)) {
+      const runner = this.runners.get(lease.name);
+      if (runner) runner.take(lease, endsAt);
+      else await this.store.release(lease);
+    }
+  }
+}
