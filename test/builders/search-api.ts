@@ -58,8 +58,11 @@ export class SearchApi extends VersionsApi {
   async indexed(): Promise<void> {
     await eventually(async () => {
       const [waiting] = await this.#database<{ waiting: number }>(
-        `SELECT (SELECT count(*) FROM events WHERE dispatched_at IS NULL)::integer
-           + (SELECT count(*) FROM search_pending)::integer AS waiting`,
+        `SELECT ((SELECT count(*) FROM events e JOIN event_subscriptions u
+             ON (e.transaction_id, e.position) > (u.transaction_id, u.position)
+             WHERE u.name = 'search.upkeep' AND e.type LIKE 'dataset.%')
+           + (SELECT count(*) FROM event_deliveries WHERE subscription = 'search.upkeep')
+           + (SELECT count(*) FROM search_pending))::integer AS waiting`,
       );
       return waiting?.waiting === 0 ? true : null;
     });
