@@ -81,9 +81,6 @@ export class Search1763600000070 implements MigrationInterface {
         failures integer NOT NULL DEFAULT 0
       );
       CREATE INDEX search_pending_order ON search_pending (marked_at, dataset_id);
-      INSERT INTO search_pending (dataset_id) SELECT id FROM datasets WHERE deleted_at IS NULL;
-      -- From here on, be it told by replicas that know nothing of searching yet.
-      INSERT INTO event_subscriptions (name, pattern) VALUES ('search.upkeep', 'dataset.**');
 
       -- How the words of the index were made; where that is no longer how they are looked for, the
       -- index is made anew.
@@ -110,7 +107,6 @@ export class Search1763600000070 implements MigrationInterface {
       DROP INDEX dataset_version_files_file;
       CREATE INDEX dataset_version_files_file ON dataset_version_files (file_id)
         WHERE file_id IS NOT NULL;
-      DELETE FROM event_subscriptions WHERE name = 'search.upkeep';
       DROP FUNCTION search_similar_words; DROP TABLE search_state; DROP TABLE search_pending; DROP TABLE search_words;
       DROP TABLE search_texts; DROP TABLE search_documents;
     `);

@@ -9,16 +9,19 @@ export function analysisOf({ SEARCH_LANGUAGES }: Pick<Config, 'SEARCH_LANGUAGES'
   return [REVISION, ...SEARCH_LANGUAGES.toSorted()].join(' ');
 }
 
-/** Makes an analysis the one in which all documents are to be; true where there was another. */
+/**
+ * Makes an analysis the one in which all documents are to be; true where there are datasets whose
+ * documents are in another one, or do not exist yet.
+ */
 export async function adoptAnalysis(tx: Tx, analysis: string): Promise<boolean> {
-  const [changed] = await tx.query<{ isNew: boolean }>(
+  const [adopted] = await tx.query<{ hasDatasets: boolean }>(
     `INSERT INTO search_state (analysis) VALUES ($1)
      ON CONFLICT (id) DO UPDATE SET analysis = excluded.analysis
        WHERE search_state.analysis <> excluded.analysis
-     RETURNING xmax = 0 AS "isNew"`,
+     RETURNING EXISTS (SELECT FROM datasets) AS "hasDatasets"`,
     [analysis],
   );
-  return changed !== undefined && !changed.isNew;
+  return adopted?.hasDatasets ?? false;
 }
 
 /** Whether documents may be made in this way: a replica that started with another one has said no. */

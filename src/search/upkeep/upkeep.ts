@@ -20,6 +20,8 @@ const REBUILD = 'search.rebuild';
 /** How long a job waits that this replica, which cuts words in another way, leaves to others. */
 const LEFT_TO_OTHERS_MS = 2_000;
 
+const FIRST_REBUILD_DELAY_MS = 1_000;
+
 /**
  * Keeps the index up to date: what happens to a dataset marks it, and a job makes the documents of
  * all that are marked. Marks outlive whoever made them, so nothing depends on the job that was set
@@ -59,10 +61,12 @@ export class SearchUpkeep implements OnModuleInit, OnApplicationBootstrap {
     this.jobs.every(UPDATE, '*/2 * * * *');
   }
 
-  /** Where the words of the index were cut in another way than they are looked for now, once. */
+  /** Makes the index of a database that has none yet, or has one whose words were cut otherwise. */
   async onApplicationBootstrap(): Promise<void> {
     await this.unitOfWork.run(async (tx) => {
-      if (await adoptAnalysis(tx, this.analysis)) await this.enqueueRebuild(tx, null);
+      if (!(await adoptAnalysis(tx, this.analysis))) return;
+      // Later than the subscription, so that nothing falls between the two.
+      await this.enqueueRebuild(tx, null, FIRST_REBUILD_DELAY_MS);
     });
   }
 
@@ -76,8 +80,8 @@ export class SearchUpkeep implements OnModuleInit, OnApplicationBootstrap {
     return this.unitOfWork.run((tx) => this.enqueueRebuild(tx, createdBy));
   }
 
-  private enqueueRebuild(tx: Tx, createdBy: UserId | null): Promise<JobId> {
-    return this.jobs.enqueue(tx, REBUILD, {}, { createdBy, key: REBUILD });
+  private enqueueRebuild(tx: Tx, createdBy: UserId | null, delayMs = 0): Promise<JobId> {
+    return this.jobs.enqueue(tx, REBUILD, {}, { createdBy, key: REBUILD, delayMs });
   }
 
   private async mark(datasets: readonly DatasetId[]): Promise<PromiseSettledResult<void>[]> {
