@@ -6,6 +6,7 @@ export default {
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   transform: { '^.+\\.ts$': ['@swc/jest'] },
   testEnvironment: 'node',
+  setupFiles: ['<rootDir>/test/typescript-children.ts'],
   globalSetup: '<rootDir>/test/database/global-setup.ts',
   globalTeardown: '<rootDir>/test/database/global-teardown.ts',
   // Ends what hangs; no test is about time, and the machine may be a busy one.

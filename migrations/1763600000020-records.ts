@@ -94,6 +94,10 @@ export class Records1763600000020 implements MigrationInterface {
         ON dataset_deleted_branches FOR EACH ROW EXECUTE FUNCTION record_dataset_changed();
       CREATE TRIGGER dataset_versions_recorded AFTER DELETE ON dataset_versions
         FOR EACH ROW WHEN (OLD.status = 'committed') EXECUTE FUNCTION record_dataset_changed();
+      CREATE TRIGGER dataset_removals_recorded AFTER INSERT OR DELETE ON dataset_removals
+        FOR EACH ROW EXECUTE FUNCTION record_dataset_changed();
+      CREATE TRIGGER dataset_retention_recorded AFTER INSERT OR DELETE OR UPDATE
+        ON dataset_retention FOR EACH ROW EXECUTE FUNCTION record_dataset_changed();
 
       INSERT INTO record_changes (kind, subject_id)
       SELECT 'dataset', id FROM datasets UNION ALL SELECT 'user', id FROM users;

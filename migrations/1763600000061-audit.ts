@@ -211,6 +211,10 @@ const AUDITED = `
   SELECT audit_table('dataset_pointers', 'pointer', '{dataset_id,pointer_name}', 'dataset_id', '',
     '{}', '{updated_at}');
   SELECT audit_table('dataset_checks', 'dataset-checks', '{dataset_id}', 'dataset_id');
+  SELECT audit_table('dataset_retention', 'dataset-retention', '{dataset_id}', 'dataset_id',
+    'set_by');
+  SELECT audit_table('dataset_removals', 'version-removal', '{id}', 'dataset_id', 'removed_by',
+    '{}', '{swept_at}');
   -- Of a job only that it was asked for and that it was called off: the rest is the server's work.
   CREATE TRIGGER audit AFTER INSERT ON jobs FOR EACH ROW WHEN (NEW.created_by IS NOT NULL)
     EXECUTE FUNCTION audit_change('job', '{id}', '', 'created_by', '{}',

@@ -4,6 +4,7 @@ import { Datasets1763600000003 } from './1763600000003-datasets.js';
 import { Versioning1763600000004 } from './1763600000004-versioning.js';
 import { Events1763600000005 } from './1763600000005-events.js';
 import { Platform1763600000006 } from './1763600000006-platform.js';
+import { RemovedVersions1763600000010 } from './1763600000010-removed-versions.js';
 import { Records1763600000020 } from './1763600000020-records.js';
 import { EventSubscriptions1763600000050 } from './1763600000050-event-subscriptions.js';
 import { Permissions1763600000060 } from './1763600000060-permissions.js';
@@ -18,6 +19,7 @@ export const MIGRATIONS = [
   Versioning1763600000004,
   Events1763600000005,
   Platform1763600000006,
+  RemovedVersions1763600000010,
   Records1763600000020,
   EventSubscriptions1763600000050,
   Permissions1763600000060,

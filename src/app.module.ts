@@ -13,6 +13,7 @@ import { MetricsModule } from './platform/metrics/metrics.module.js';
 import { SearchModule } from './search/search.module.js';
 import { RecordsModule } from './records/records.module.js';
 import { StorageModule } from './storage/storage.module.js';
+import { TabularModule } from './tabular/tabular.module.js';
 import { VersioningModule } from './versioning/versioning.module.js';
 
 /** What the server is made with: its configuration, and the database that has been opened for it. */
@@ -56,6 +57,7 @@ export class AppModule {
         DatasetsModule,
         VersioningModule,
         SearchModule,
+        TabularModule,
       ],
     };
   }

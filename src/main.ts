@@ -6,6 +6,7 @@ import { CannotStart } from './core/cannot-start.js';
 import { readConfig, type Config } from './platform/config/config.js';
 import { lockDataDir } from './platform/database/data-dir-lock.js';
 import { openDatabase } from './platform/database/open-database.js';
+import { TableWorkers } from './tabular/table-workers.js';
 import { createServer, drain, type HttpApplication } from './server.js';
 
 /**
@@ -29,6 +30,10 @@ async function serve(config: Config, stop: AbortSignal): Promise<void> {
     // Only now: a key that was made before the port turned out to be taken would never be seen.
     const adminKey = await app.get(AdminBootstrap, { strict: false }).ensureAdministrator();
     welcome(address, adminKey);
+    app
+      .get(TableWorkers, { strict: false })
+      .warm()
+      .catch((error: unknown) => log.warn(error, 'No table worker could be started'));
     if (!stop.aborted) await once(stop, 'abort');
   } finally {
     for (const close of closers.toReversed()) await close();

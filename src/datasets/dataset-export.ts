@@ -73,7 +73,7 @@ export class DatasetExport {
         numbers.set(record.id, record.versionNumber);
         const head = JSON.stringify({
           number: record.versionNumber,
-          parent: record.parentId === null ? null : (numbers.get(record.parentId) ?? null),
+          parent: await this.numberOfParent(record, numbers),
           message: record.message,
           author: authors.get(record.createdBy) ?? null,
           committedAt: record.committedAt.toISOString(),
@@ -83,6 +83,18 @@ export class DatasetExport {
         after = record.versionNumber;
       }
     } while (page.length === VERSIONS_AT_ONCE);
+  }
+
+  private async numberOfParent(
+    { id, parentId }: VersionRecord,
+    numbers: ReadonlyMap<number, number>,
+  ): Promise<number | null> {
+    if (parentId === null) return null;
+    const known = numbers.get(parentId);
+    if (known !== undefined) return known;
+    // The parent has been removed; what is exported is against the nearest that has not.
+    const base = await this.unitOfWork.read((tx) => this.versions.builtOn(tx, id));
+    return base?.versionNumber ?? null;
   }
 
   private async *operationsOf(version: VersionRecord): AsyncGenerator<string> {

@@ -13,8 +13,8 @@ const GROUPS = `
       FROM group_members m WHERE m.group_id = g.id)) AS content
   FROM groups g WHERE g.id = ANY($1::integer[])`;
 
-// A version without a child is the last of its lineage, so that the cost is that of the lineages,
-// of which there are few, and not that of the versions.
+// A version without a child is the last of its lineage that was not removed, so that the cost is that
+// of the lineages, of which there are few, and not that of the versions.
 const DATASETS = `
   SELECT d.id, jsonb_build_object(
     'name', d.name, 'description', d.description, 'metadata', d.metadata,
@@ -37,10 +37,15 @@ const DATASETS = `
         'digest', v.digest, 'deletedAt', b.deleted_at) ORDER BY b.id), '[]')
       FROM dataset_deleted_branches b
       LEFT JOIN dataset_versions v ON v.id = b.dataset_version_id WHERE b.dataset_id = d.id),
+    'retention', (SELECT jsonb_build_object('keepLast', r.keep_last,
+        'keepYoungerThan', r.keep_younger_than, 'setBy', r.set_by, 'setAt', r.set_at)
+      FROM dataset_retention r WHERE r.dataset_id = d.id),
+    'removals', (SELECT coalesce(jsonb_agg(f.content_hash ORDER BY r.id), '[]')
+      FROM dataset_removals r JOIN files f ON f.id = r.record_file_id WHERE r.dataset_id = d.id),
     'tips', (SELECT coalesce(jsonb_agg(tip.digest ORDER BY tip.digest), '[]')
       FROM dataset_lineages l CROSS JOIN LATERAL (
-        SELECT v.id, v.digest FROM dataset_versions v WHERE v.lineage_id = l.id
-        ORDER BY v.lineage_depth DESC LIMIT 1
+        SELECT v.id, v.digest FROM dataset_versions v
+        WHERE v.lineage_id = l.id AND v.status = 'committed' ORDER BY v.lineage_depth DESC LIMIT 1
       ) tip
       WHERE l.dataset_id = d.id AND NOT EXISTS (
         SELECT FROM dataset_versions c WHERE c.parent_version_id = tip.id AND c.status = 'committed'

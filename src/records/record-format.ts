@@ -78,6 +78,10 @@ export interface DatasetContent {
     readonly digest: Sha256 | null;
     readonly deletedAt: string;
   }[];
+  /** The rules by which the dataset lets versions go; null where it keeps all. */
+  readonly retention: JsonObject | null;
+  /** The digests of its removal records (see `versioning/graph/removal-record.ts`), in their order. */
+  readonly removals: readonly Sha256[];
   /** The versions that have no child: from them and the pointers all others are found. */
   readonly tips: readonly Sha256[];
 }

@@ -100,7 +100,7 @@ export class SearchController {
     operationId: 'searchContent',
     summary: 'Find a content by its SHA-256',
     description:
-      'In all versions of all datasets that you may read: where a version put it, and which versions have had it there since. A content that only others have is answered as one that nobody has: with nothing.',
+      'In all versions of all datasets that you may read: where a version put it, and which versions have had it there since. A content that only others have is answered as one that nobody has: with nothing. A page may have fewer places than its limit, and still be followed by another.',
   })
   @ApiOkResponse({ type: pageOf(ContentPlaceView) })
   @Problems(InvalidInput, Unauthenticated)

@@ -212,9 +212,6 @@ export class VersionRangeView {
 
   @ApiProperty({ type: VersionNameView })
   last!: VersionNameView;
-
-  @ApiProperty({ type: 'integer', minimum: 1, example: 5 })
-  count!: number;
 }
 
 export class ContentDatasetView {
@@ -238,7 +235,7 @@ export class ContentPlaceView {
   @ApiProperty({
     type: [VersionRangeView],
     description:
-      'All versions that have it there since a version put it there. Each range is a line of versions, every one the parent of the next.',
+      'All versions that have it there since a version put it there. Each range is a line of versions, every one the parent of the next; those of them that are kept have it.',
   })
   versions!: VersionRangeView[];
 

@@ -29,6 +29,7 @@ import {
 } from './merges.dto.js';
 import { Merges, type MergeOutcome, type Resolution, type Resolutions } from './merges.js';
 import { Refs } from './refs.js';
+import { refuseRemoved } from './removed-versions.js';
 import {
   BranchProtected,
   ChecksFailed,
@@ -266,6 +267,7 @@ export class MergesController {
 
   async #byId(tx: Reader, id: VersionId): Promise<VersionRecord> {
     const version = await versionById(tx, id);
+    if (!version) await refuseRemoved(tx, 'v.id = $1', [id]);
     if (!version) throw new NotFound(`Version ${id}`);
     return version;
   }

@@ -10,6 +10,7 @@ import type { Change, Content } from './graph/overlay.js';
 import { comparePaths } from './graph/path.js';
 import { History } from './history.js';
 import { Refs } from './refs.js';
+import { removedAmong } from './removed-versions.js';
 import type { LockedBranch } from './version-insert.js';
 import { MergeConflicts } from './versioning.problems.js';
 
@@ -184,7 +185,8 @@ export class Merges {
   /**
    * What the merge bases hold. Several, after criss-cross merges, are merged into one first, as git's
    * recursive strategy does; where that conflicts the base is taken to be the content of neither, so
-   * that a real difference shows up as a conflict instead of being decided by chance.
+   * that a real difference shows up as a conflict instead of being decided by chance. So it is where
+   * the base has been removed.
    */
   async #baseContents(
     tx: Reader,
@@ -193,11 +195,11 @@ export class Merges {
   ): Promise<ReadonlyMap<string, Content>> {
     const [first, ...others] = bases;
     if (first === undefined) return new Map();
-    let merged: ReadonlyMap<string, Content> = await this.compare.contents(tx, first, paths);
+    let merged = await this.#oneBase(tx, first, paths);
     for (const other of others) {
       const inner = await this.history.mergeBases(tx, first, other);
       const innerContents = await this.#baseContents(tx, inner, paths);
-      const theirs = await this.compare.contents(tx, other, paths);
+      const theirs = await this.#oneBase(tx, other, paths);
       const { changes, conflicts } = mergeContents(paths, innerContents, merged, theirs);
       const next = new Map(merged);
       for (const [path, content] of changes) {
@@ -208,6 +210,16 @@ export class Merges {
       merged = next;
     }
     return merged;
+  }
+
+  async #oneBase(
+    tx: Reader,
+    base: VersionId,
+    paths: readonly string[],
+  ): Promise<ReadonlyMap<string, Content>> {
+    const removed = await removedAmong(tx, [base]);
+    if (removed.has(base)) return new Map(paths.map((path) => [path, NEITHER]));
+    return this.compare.contents(tx, base, paths);
   }
 }
 

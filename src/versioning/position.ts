@@ -2,6 +2,7 @@ import type { Reader } from '../core/contracts/unit-of-work.js';
 import type { VersionId } from '../core/ids.js';
 import { NotFound } from '../core/problems.js';
 import type { Segment } from './graph/lineage.js';
+import { refuseRemoved } from './removed-versions.js';
 
 /** What a version is read from: a draft's own rows first, then segments, the nearest first. */
 export interface ReadPosition {
@@ -22,13 +23,13 @@ export const EMPTY_POSITION: ReadPosition = { draftId: null, segments: [] };
 
 /**
  * Finds out what a version or a draft is read from, with one query, however long its history.
- * @throws NotFound when it has gone
+ * @throws VersionRemoved, NotFound when it has gone
  */
 export async function readPosition(tx: Reader, version: VersionId): Promise<ReadPosition> {
   const rows = await tx.query<Row>(
     `WITH named AS (
        SELECT id, status, CASE status WHEN 'draft' THEN parent_version_id ELSE id END AS read_id
-       FROM dataset_versions WHERE id = $1
+       FROM dataset_versions WHERE id = $1 AND status <> 'removed'
      )
      SELECT CASE n.status WHEN 'draft' THEN n.id END AS "draftId", s.lineage_id AS "lineageId",
        s.depth, s.rows, l.base_rows AS "baseRows"
@@ -46,7 +47,10 @@ export async function readPosition(tx: Reader, version: VersionId): Promise<Read
     [version],
   );
   const [first] = rows;
-  if (!first) throw new NotFound(`Version ${version}`);
+  if (!first) {
+    await refuseRemoved(tx, 'v.id = $1', [version]);
+    throw new NotFound(`Version ${version}`);
+  }
   return {
     draftId: first.draftId,
     segments: rows

@@ -57,7 +57,12 @@ import { Deletions } from './deletions.js';
 import { DraftView, OperationsDto, PathsQuery } from './drafts.dto.js';
 import { Drafts } from './drafts.js';
 import { parseOperationInputs } from './operation-input.js';
-import { ContentMissing, VersionImmutable, VersionNeeded } from './versioning.problems.js';
+import {
+  ContentMissing,
+  VersionImmutable,
+  VersionNeeded,
+  VersionRemoved,
+} from './versioning.problems.js';
 import { VersionsService } from './versions.service.js';
 import { VersionContents, type ListedItem } from './version-contents.js';
 import { ArchiveQuery, FilesQuery, MAX_REF_LENGTH, PathQuery } from './versions.dto.js';
@@ -104,7 +109,7 @@ export class RefsController {
     },
     headers: { ETag: { description: 'A version’s digest.', schema: { type: 'string' } } },
   })
-  @Problems(InvalidInput, Unauthenticated, NotFound)
+  @Problems(InvalidInput, Unauthenticated, NotFound, VersionRemoved)
   async get(
     @IdParam('datasetId') dataset: DatasetId,
     @Param('ref') ref: string,
@@ -130,9 +135,13 @@ export class RefsController {
       'Only where no version or draft builds on it and no branch or tag points at it: otherwise 409, which names them.',
   })
   @ApiNoContentResponse()
-  @Problems(InvalidInput, Unauthenticated, Forbidden, NotFound, VersionNeeded)
-  async delete(@IdParam('datasetId') dataset: DatasetId, @Param('ref') ref: string): Promise<void> {
-    await this.unitOfWork.run((tx) => this.deletions.delete(tx, dataset, ref));
+  @Problems(InvalidInput, Unauthenticated, Forbidden, NotFound, VersionRemoved, VersionNeeded)
+  async delete(
+    @CurrentPrincipal() principal: Principal,
+    @IdParam('datasetId') dataset: DatasetId,
+    @Param('ref') ref: string,
+  ): Promise<void> {
+    await this.unitOfWork.run((tx) => this.deletions.delete(tx, dataset, ref, principal.userId));
   }
 
   @Get('files')
@@ -163,7 +172,7 @@ export class RefsController {
       },
     },
   })
-  @Problems(InvalidInput, Unauthenticated, NotFound)
+  @Problems(InvalidInput, Unauthenticated, NotFound, VersionRemoved)
   async files(
     @IdParam('datasetId') dataset: DatasetId,
     @Param('ref') ref: string,
@@ -247,7 +256,7 @@ export class RefsController {
   @ApiOperation({ operationId: 'headVersionContent', summary: 'Look at the content at a path' })
   @ApiResponse({ status: 200, description: 'What a GET would say, without the content.' })
   @ApiResponse({ status: 304, description: 'The caller has this content already.' })
-  @Problems(InvalidInput, Unauthenticated, NotFound, FileDamaged)
+  @Problems(InvalidInput, Unauthenticated, NotFound, VersionRemoved, FileDamaged)
   head(
     @IdParam('datasetId') dataset: DatasetId,
     @Param('ref') ref: string,
@@ -280,7 +289,7 @@ export class RefsController {
   @ApiResponse({ status: 200, description: 'The whole content.', schema: {} })
   @ApiResponse({ status: 206, description: 'The range that was asked for.', schema: {} })
   @ApiResponse({ status: 304, description: 'The caller has this content already.' })
-  @Problems(InvalidInput, Unauthenticated, NotFound, FileDamaged)
+  @Problems(InvalidInput, Unauthenticated, NotFound, VersionRemoved, FileDamaged)
   content(
     @IdParam('datasetId') dataset: DatasetId,
     @Param('ref') ref: string,
@@ -302,7 +311,7 @@ export class RefsController {
   })
   @ApiProduces('application/x-tar', 'application/zip')
   @ApiResponse({ status: 200, description: 'The archive.', schema: {} })
-  @Problems(InvalidInput, Unauthenticated, NotFound)
+  @Problems(InvalidInput, Unauthenticated, NotFound, VersionRemoved)
   async archive(
     @IdParam('datasetId') dataset: DatasetId,
     @Param('ref') ref: string,

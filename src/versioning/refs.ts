@@ -8,8 +8,9 @@ import type { VersionRecord } from '../core/contracts/versions.js';
 import type { DatasetId, LineageId, VersionId } from '../core/ids.js';
 import { NotFound } from '../core/problems.js';
 import { parseRef, type RefBase } from './graph/ref.js';
+import { refuseRemoved } from './removed-versions.js';
 import { NotABranch } from './versioning.problems.js';
-import { selectVersions, versionAtPointer, versionById } from './version-rows.js';
+import { selectVersions, versionAtPointer } from './version-rows.js';
 
 /** Where a version lies in its lineage, and where that came from. */
 interface Place {
@@ -53,7 +54,7 @@ export class Refs {
     return (await this.datasets.get(tx, dataset)).defaultBranch;
   }
 
-  /** @throws InvalidInput, NotFound for a ref that names no version of this dataset */
+  /** @throws InvalidInput, VersionRemoved, NotFound for a ref that names no version of this dataset */
   async resolve(tx: Reader, dataset: DatasetId, text: string): Promise<VersionRecord> {
     const { base, generations } = parseRef(text);
     const named = await this.#named(tx, dataset, base);
@@ -80,10 +81,7 @@ export class Refs {
 
   async #named(tx: Reader, dataset: DatasetId, base: RefBase): Promise<VersionRecord | null> {
     const where = (condition: string, value: unknown) =>
-      selectVersions(tx, `WHERE v.dataset_id = $1 AND ${condition} AND v.status = 'committed'`, [
-        dataset,
-        value,
-      ]).then(([version]) => version ?? null);
+      this.#kept(tx, `v.dataset_id = $1 AND ${condition}`, [dataset, value]);
     switch (base.kind) {
       case 'pointer':
         return versionAtPointer(tx, dataset, base.name);
@@ -114,17 +112,30 @@ export class Refs {
       );
       if (!place) return null;
       if (left < place.depth) {
-        const [found] = await selectVersions(
-          tx,
-          'WHERE v.lineage_id = $1 AND v.lineage_depth = $2',
-          [place.lineageId, place.depth - left],
-        );
-        return found ?? null;
+        return this.#kept(tx, 'v.lineage_id = $1 AND v.lineage_depth = $2', [
+          place.lineageId,
+          place.depth - left,
+        ]);
       }
       left -= place.depth;
       at = place.originId;
-      if (left === 0) return at === null ? null : versionById(tx, at);
+      if (left === 0) return at === null ? null : this.#kept(tx, 'v.id = $1', [at]);
     }
     return null;
+  }
+
+  /** @throws VersionRemoved where it was there once */
+  async #kept(
+    tx: Reader,
+    condition: string,
+    parameters: readonly unknown[],
+  ): Promise<VersionRecord | null> {
+    const [version] = await selectVersions(
+      tx,
+      `WHERE ${condition} AND v.status = 'committed'`,
+      parameters,
+    );
+    if (!version) await refuseRemoved(tx, condition, parameters);
+    return version ?? null;
   }
 }

@@ -38,11 +38,17 @@ export interface VersionRow {
   readonly place: Place;
 }
 
+/** A path that a version changes; null where it removes it. */
+export interface ChangedEntry {
+  readonly path: string;
+  readonly entry: VersionEntry | null;
+}
+
 /** Changes with what is known of their files. */
 export async function* changedEntries(
   changes: readonly Change[],
   files: ReadonlyMap<FileId, StoredFile>,
-): AsyncGenerator<{ path: string; entry: VersionEntry | null }> {
+): AsyncGenerator<ChangedEntry> {
   for (const [path, content] of changes) {
     const file = content && files.get(content.fileId);
     if (!content || !file) yield { path, entry: null };

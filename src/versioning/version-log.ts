@@ -2,10 +2,14 @@ import { Injectable } from '@nestjs/common';
 import type { Reader } from '../core/contracts/unit-of-work.js';
 import type { VersionRecord } from '../core/contracts/versions.js';
 import type { DatasetId, VersionId } from '../core/ids.js';
+import { removedAmong } from './removed-versions.js';
 import { selectVersions } from './version-rows.js';
 
 /** How much of a line of first parents is read at once. */
 const RUN = 64;
+
+/** How many tombstones one page passes. */
+const MAX_PASSED = 2000;
 
 /** Reads histories, the newest version first. A child's number is always greater than its parents'. */
 @Injectable()
@@ -37,6 +41,7 @@ export class VersionLog {
     limit: number,
   ): Promise<{ versions: VersionRecord[]; frontier: number[] }> {
     const known = new Map<VersionId, VersionRecord>();
+    const removed = new Set<VersionId>();
     const frontier = new Map<number, VersionId>();
     for (const version of await selectVersions(
       tx,
@@ -46,16 +51,20 @@ export class VersionLog {
       known.set(version.id, version);
       frontier.set(version.versionNumber, version.id);
     }
+    for (const id of await removedAmong(tx, [...known.keys()])) removed.add(id);
     const versions: VersionRecord[] = [];
-    while (versions.length < limit && frontier.size > 0) {
+    // Tombstones lead on to their parents without being shown; so many of them end a page.
+    let passed = 0;
+    while (versions.length < limit && passed < MAX_PASSED && frontier.size > 0) {
       const newest = Math.max(...frontier.keys());
       const version = known.get(frontier.get(newest) as VersionId);
       if (!version) break;
       frontier.delete(newest);
-      versions.push(version);
+      if (removed.has(version.id)) passed += 1;
+      else versions.push(version);
       for (const parent of [version.parentId, version.mergeParentId]) {
         if (parent === null) continue;
-        if (!known.has(parent)) await this.#readLine(tx, parent, known);
+        if (!known.has(parent)) await this.#readLine(tx, parent, known, removed);
         const found = known.get(parent);
         if (found) frontier.set(found.versionNumber, parent);
       }
@@ -85,7 +94,7 @@ export class VersionLog {
            JOIN dataset_versions o ON o.id = l.origin_version_id
          ) SELECT lineage_id, lineage_depth FROM line
        ) line ON line.lineage_id = e.lineage_id AND e.lineage_depth <= line.lineage_depth
-       WHERE e.component_name = $2 AND ($3::integer IS NULL OR v.version_number < $3)
+       WHERE e.component_name = $2 AND v.status = 'committed' AND ($3::integer IS NULL OR v.version_number < $3)
        ORDER BY v.version_number DESC LIMIT $4`,
       [version, path, page.below, page.limit],
     );
@@ -95,6 +104,7 @@ export class VersionLog {
     tx: Reader,
     from: VersionId,
     known: Map<VersionId, VersionRecord>,
+    removed: Set<VersionId>,
   ): Promise<void> {
     const line = await selectVersions(
       tx,
@@ -109,5 +119,7 @@ export class VersionLog {
       [from, RUN],
     );
     for (const version of line) known.set(version.id, version);
+    const ids = line.map(({ id }) => id);
+    for (const id of await removedAmong(tx, ids)) removed.add(id);
   }
 }

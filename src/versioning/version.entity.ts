@@ -1,7 +1,10 @@
 import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
 import type { DatasetId, FileId, LineageId, Sha256, UserId, VersionId } from '../core/ids.js';
 
-/** A row of `dataset_versions`: a committed version, which never changes, or a draft. */
+/**
+ * A row of `dataset_versions`: a committed version, which never changes, a draft, or the tombstone of
+ * a version that was removed.
+ */
 @Entity({ name: 'dataset_versions' })
 export class DatasetVersion {
   @PrimaryGeneratedColumn({ type: 'integer' })
@@ -14,7 +17,7 @@ export class DatasetVersion {
   versionNumber!: number | null;
 
   @Column({ type: 'text' })
-  status!: 'draft' | 'committed';
+  status!: 'draft' | 'committed' | 'removed';
 
   @Column({ name: 'parent_version_id', type: 'integer', nullable: true })
   parentVersionId!: VersionId | null;
@@ -60,6 +63,13 @@ export class DatasetVersion {
   /** A lineage that starts with all that the version holds: it and its children are read there. */
   @Column({ name: 'snapshot_lineage_id', type: 'integer', nullable: true })
   snapshotLineageId!: LineageId | null;
+
+  /** Of a removed version: the row of `dataset_removals` that says why. */
+  @Column({ name: 'removal_id', type: 'integer', nullable: true })
+  removalId!: number | null;
+
+  @Column({ name: 'removed_at', type: 'timestamptz', nullable: true })
+  removedAt!: Date | null;
 
   /** Of a draft: the branch that it is to be committed to. */
   @Column({ name: 'draft_branch', type: 'text', nullable: true })

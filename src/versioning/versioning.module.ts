@@ -22,11 +22,19 @@ import { Drafts } from './drafts.js';
 import { History } from './history.js';
 import { DatasetLineage } from './lineage.entity.js';
 import { Lineages } from './lineages.js';
+import { OverlayDocuments } from './overlay-documents.js';
 import { MergesController } from './merges.controller.js';
 import { Merges } from './merges.js';
 import { DatasetPointer } from './pointer.entity.js';
 import { Refs } from './refs.js';
+import { Removals } from './removals.js';
+import { RetentionController } from './retention.controller.js';
+import { RetentionJobs } from './retention-jobs.js';
+import { RetentionPreviews } from './retention-preview.js';
+import { Retention } from './retention.js';
 import { RefsController } from './refs.controller.js';
+import { Sweep } from './sweep.js';
+import { TombstoneVerification } from './tombstone-verification.js';
 import { VerificationJobs } from './verification-jobs.js';
 import { ChainVerification } from './verification.js';
 import { VersionContents } from './version-contents.js';
@@ -52,6 +60,7 @@ import { VersionsService } from './versions.service.js';
     DraftsController,
     MergesController,
     ChecksController,
+    RetentionController,
   ],
   providers: [
     Branches,
@@ -68,8 +77,15 @@ import { VersionsService } from './versions.service.js';
     Drafts,
     History,
     Lineages,
+    OverlayDocuments,
     Merges,
     Refs,
+    Removals,
+    Retention,
+    RetentionJobs,
+    RetentionPreviews,
+    Sweep,
+    TombstoneVerification,
     VerificationJobs,
     VersionContents,
     VersionLog,
@@ -91,6 +107,10 @@ export class VersioningModule implements OnModuleInit {
     this.references.register({
       name: 'version entries',
       sql: 'SELECT file_id FROM dataset_version_files WHERE file_id IS NOT NULL',
+    });
+    this.references.register({
+      name: 'removal records',
+      sql: 'SELECT record_file_id AS file_id FROM dataset_removals',
     });
     this.references.register({
       name: 'overlay documents',

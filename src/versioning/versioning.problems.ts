@@ -93,7 +93,8 @@ export class MergeConflicts extends Problem {
 
 /** A conflict as an answer tells it. */
 export function conflictView({ path, base, ours, theirs }: Conflict) {
-  const side = (content: Content | null) => content?.fileId ?? null;
+  // Where the base cannot be told it is a content without a file.
+  const side = (content: Content | null) => (content && content.fileId > 0 ? content.fileId : null);
   return { path, base: side(base), ours: side(ours), theirs: side(theirs) };
 }
 
@@ -154,6 +155,26 @@ export class VersionNeeded extends Problem {
       drafts.length > 0 ? `drafts ${drafts.join(', ')} start from it` : '',
     ].filter((each) => each !== '');
     super(`Version ${versionNumber} is needed: ${named.join('; ')}.`, { ...needs });
+  }
+}
+
+/** A version was removed: only its number, its digest and its place in the history are left. */
+export class VersionRemoved extends Problem {
+  static override readonly kind = {
+    code: 'version-removed',
+    status: 410,
+    title: 'The version was removed',
+  };
+
+  constructor(version: { versionNumber: number; removedAt: Date; cause: string }) {
+    const { versionNumber, cause } = version;
+    const removedAt = version.removedAt.toISOString();
+    const how = cause === 'retention' ? 'by the retention rules of the dataset' : 'by hand';
+    super(`Version ${versionNumber} was removed ${how} at ${removedAt}; nothing of it is left.`, {
+      versionNumber,
+      removedAt,
+      cause,
+    });
   }
 }
 

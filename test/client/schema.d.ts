@@ -478,6 +478,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read the log of what happened, the oldest first
+         * @description As far back as `EVENT_RETENTION`. You see the events about what you may read now; those about neither a dataset nor a file are for administrators.
+         */
+        get: operations["listEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow what happens, as Server-Sent Events or over a WebSocket
+         * @description From `Last-Event-ID` or `after`, without a gap or a double; otherwise from now. The id of each message is the event’s `cursor`, its data the event. A message of the type `end` says why the server ends the stream: `access-withdrawn`, `too-slow`, `server-stopping` or `failed`. An upgrade to a WebSocket takes messages `{"action": "subscribe", "id": "…", "type": ["dataset.**"], "after": "…"}` and `{"action": "unsubscribe", "id": "…"}`.
+         */
+        get: operations["streamEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events/subscriptions": {
         parameters: {
             query?: never;
@@ -1310,67 +1350,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/search/datasets": {
+    "/api/v1/datasets/{datasetId}/retention": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
+        /** Which versions the dataset keeps */
+        get: operations["getRetention"];
         /**
-         * Search datasets
-         * @description Of those that you may read; counts and facets, too, are of these alone. What a commit or another change brings is found a moment later.
+         * Set which versions the dataset keeps
+         * @description Kept are the last `keepLast` of each branch, whatever is younger than `keepYoungerThan`, everything tagged, what drafts start from, the branches that were deleted lately, and the merge bases of all these. The rest is removed when the schedule comes to it, or on request: its number answers 410 from then on, and what no kept version holds is freed. Kept versions stay as they are.
          */
-        get: operations["searchDatasets"];
-        put?: never;
+        put: operations["setRetention"];
         post?: never;
-        delete?: never;
+        /** Keep every version from now on */
+        delete: operations["deleteRetention"];
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/search/suggest": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Suggest datasets and tags
-         * @description For what was typed so far: names and tags of datasets that you may read.
-         */
-        get: operations["suggest"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/search/files/{sha256}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Find a content by its SHA-256
-         * @description In all versions of all datasets that you may read: where a version put it, and which versions have had it there since. A content that only others have is answered as one that nobody has: with nothing.
-         */
-        get: operations["searchContent"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/admin/search/rebuild": {
+    "/api/v1/datasets/{datasetId}/retention/runs": {
         parameters: {
             query?: never;
             header?: never;
@@ -1380,10 +1382,50 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Make the search index anew
-         * @description From all datasets, as a job. Searching and changing datasets go on meanwhile.
+         * Remove what the rules let go, or tell what that would be
+         * @description A job. In a dry run its `result` is `{versionCount, versions, pathCount, paths, bytes}`, with the first 1,000 versions and paths; else `{removedVersions, swept: {entries, files, bytes}}`. What versions held is swept once `REMOVAL_GRACE` has passed.
          */
-        post: operations["rebuildSearchIndex"];
+        post: operations["runRetention"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{datasetId}/refs/{ref}/schema": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a file is as a table
+         * @description A file that is no table has no format, and one that cannot be read a problem: neither is an error.
+         */
+        get: operations["getTableSchema"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{datasetId}/refs/{ref}/rows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Rows of a table
+         * @description As JSON, CSV or an Arrow stream, by `Accept`. All pages are of the version that the first one showed. CSV and Arrow name the next page in the header `Next-Cursor`. In CSV, texts that a spreadsheet would run as formulas begin with an apostrophe.
+         */
+        get: operations["listTableRows"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1858,6 +1900,61 @@ export interface components {
             complete: boolean;
             /** @description The first that is not. */
             broken: components["schemas"]["ChainBreakView"] | null;
+        };
+        EventView: {
+            /**
+             * @example 1.0
+             * @enum {string}
+             */
+            specversion: "1.0";
+            /**
+             * Format: uuid
+             * @description The same however often the event is told.
+             * @example 5b0e7a0e-9a1c-4c0e-8a57-0d2f6f7d1c7e
+             */
+            id: string;
+            /** @example /varve */
+            source: string;
+            /** @example dataset.version.created */
+            type: string;
+            /** @example dataset/12 */
+            subject: string;
+            /**
+             * Format: date-time
+             * @example 2026-03-01T12:00:00.000000Z
+             */
+            time: string;
+            /**
+             * @example application/json
+             * @enum {string}
+             */
+            datacontenttype: "application/json";
+            /**
+             * @description The request that it came from.
+             * @example a3f1…
+             */
+            correlationid: string | null;
+            /**
+             * @example {
+             *       "datasetId": 12
+             *     }
+             */
+            data: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description Where it stands in the log: resume after it. Opaque.
+             * @example 7431-1204
+             */
+            cursor: string;
+        };
+        EventPage: {
+            items: components["schemas"]["EventView"][];
+            /**
+             * @description Sent as `after` it asks for what follows; null where nothing does at present: go on after the last event’s `cursor` later, or follow the stream. A page may hold fewer events than asked for, or none, and yet not be the last.
+             * @example null
+             */
+            nextCursor: string | null;
         };
         SubscriptionView: {
             /** @example storage.release-dataset */
@@ -2892,181 +2989,142 @@ export interface components {
              */
             allowedPathPatterns: string[];
         };
-        SearchOwnerView: {
-            /** @example 2 */
-            id: number;
-            /** @example ada */
-            name: string;
-        };
-        MatchedFieldView: {
+        RetentionView: {
             /**
-             * @example description
-             * @enum {string}
+             * @description Null where there are no rules: every version is kept.
+             * @example 20
              */
-            field: "name" | "tags" | "description" | "columns" | "metadata" | "paths" | "readme";
+            keepLast: number | null;
+            /** @example 30d */
+            keepYoungerThan: string | null;
             /**
-             * @description Excerpts as HTML: `<mark>` around what matched, everything else escaped, so that it can be shown as it is.
-             * @example [
-             *       "Daily extent of the polar <mark>sea</mark> <mark>ice</mark> since 1978."
-             *     ]
+             * @description Who set them.
+             * @example 2
              */
-            highlights: string[];
-        };
-        FoundDatasetView: {
-            /** @example 12 */
-            id: number;
-            /** @example sea-ice-extent */
-            name: string;
-            /** @example Daily extent of the polar sea ice since 1978. */
-            description: string;
-            /**
-             * @example [
-             *       "climate"
-             *     ]
-             */
-            tags: string[];
-            owner: components["schemas"]["SearchOwnerView"];
-            /**
-             * @description Of the head.
-             * @example 3
-             */
-            fileCount: number;
-            /**
-             * @description Of the head.
-             * @example 48219
-             */
-            totalSizeBytes: number;
-            /**
-             * @description Of the head.
-             * @example [
-             *       "csv",
-             *       "md"
-             *     ]
-             */
-            fileTypes: string[];
+            setBy: number | null;
             /**
              * Format: date-time
-             * @example 2026-03-01T12:00:00.000Z
+             * @example 2026-11-20T12:00:00.000Z
              */
-            createdAt: string;
-            /**
-             * Format: date-time
-             * @example 2026-03-01T12:00:00.000Z
-             */
-            updatedAt: string;
-            /**
-             * @description Compares the results of one search; 0 where they are ordered by something else.
-             * @example 0.61
-             */
-            relevanceScore: number;
-            matchedFields: components["schemas"]["MatchedFieldView"][];
+            setAt: string | null;
         };
-        FacetCountView: {
-            /** @example climate */
-            value: string;
-            /** @example 17 */
-            count: number;
-        };
-        FacetsView: {
-            tags: components["schemas"]["FacetCountView"][];
-            fileTypes: components["schemas"]["FacetCountView"][];
-            /** @description By name. */
-            owners: components["schemas"]["FacetCountView"][];
-        };
-        FoundDatasetsView: {
-            items: components["schemas"]["FoundDatasetView"][];
+        RetentionRulesDto: {
             /**
-             * @description Sent as `cursor` it asks for the next page; null at the end.
-             * @example null
+             * @description How many versions are kept on each branch, its head included.
+             * @example 20
              */
-            nextCursor: string | null;
+            keepLast: number;
             /**
-             * @description How many datasets match, of those that you may read; counted up to 5000.
-             * @example 42
+             * @description Every version that is younger than this is kept as well, such as `30d`.
+             * @example 30d
              */
-            totalCount: number;
+            keepYoungerThan?: string | null;
+        };
+        RetentionRunDto: {
             /**
-             * @description False where there are more than `totalCount`.
+             * @description Only tell what would go: versions, paths and bytes.
+             * @default false
              * @example true
              */
-            totalCountIsExact: boolean;
-            /** @description The most frequent values among the matches that are counted. */
-            facets: components["schemas"]["FacetsView"];
-            /**
-             * @description How long finding took in the server, in milliseconds.
-             * @example 8.3
-             */
-            queryTimeMs: number;
+            dryRun?: boolean;
+            /** @description Rules to try in a dry run; the dataset’s own unless given. */
+            rules?: components["schemas"]["RetentionRulesDto"];
         };
-        SuggestionView: {
+        FileProblemView: {
             /**
-             * @example dataset
+             * @example truncated
              * @enum {string}
              */
-            kind: "dataset" | "tag";
-            /**
-             * @description The name, or the tag.
-             * @example sea-ice-extent
-             */
-            text: string;
-            /**
-             * @description Null for a tag.
-             * @example 12
-             */
-            datasetId: number | null;
-            /**
-             * @description 1 where it begins with what was typed, less where it is like it.
-             * @example 1
-             */
-            score: number;
+            code: "truncated" | "malformed" | "too-large" | "too-slow" | "encrypted" | "unsupported";
+            /** @example The compressed data ends before its end. */
+            detail: string;
         };
-        SuggestionsView: {
-            items: components["schemas"]["SuggestionView"][];
-            /**
-             * @description How long finding took in the server, in milliseconds.
-             * @example 8.3
-             */
-            queryTimeMs: number;
-        };
-        ContentDatasetView: {
-            /** @example 12 */
-            id: number;
-            /** @example sea-ice-extent */
+        TableColumnView: {
+            /** @example price */
             name: string;
-        };
-        VersionNameView: {
-            /** @example 3 */
-            versionNumber: number;
-            /** @example e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 */
-            digest: string;
-        };
-        VersionRangeView: {
-            first: components["schemas"]["VersionNameView"];
-            last: components["schemas"]["VersionNameView"];
-            /** @example 5 */
-            count: number;
-        };
-        ContentPlaceView: {
-            dataset: components["schemas"]["ContentDatasetView"];
-            /** @example data/2024.csv */
-            path: string;
-            /** @example 7 */
-            fileId: number;
-            /** @description All versions that have it there since a version put it there. Each range is a line of versions, every one the parent of the next. */
-            versions: components["schemas"]["VersionRangeView"][];
             /**
-             * @description Whether there are more ranges than the 20 that are told.
+             * @description `boolean`, `int8` to `int128`, `uint8` to `uint128`, `float32`, `float64`, `decimal`, `string`, `binary`, `date`, `time`, `timestamp`, `timestamptz`, `interval`, `uuid`, `json`, `list`, `struct` or `map`.
+             * @example float64
+             */
+            type: string;
+            /**
+             * @description Whether some row has no value here; null until all of the table was read.
              * @example false
              */
-            hasMoreVersions: boolean;
+            nullable: boolean | null;
+            /** @description Of decimals: digits in all. */
+            precision?: number;
+            /** @description Of decimals: digits after the point. */
+            scale?: number;
+            /** @description Of structs their fields, of lists `item`, of maps `key` and `value`. */
+            fields?: components["schemas"]["TableColumnView"][];
         };
-        ContentPlacePage: {
-            items: components["schemas"]["ContentPlaceView"][];
+        RowsView: {
+            columns: components["schemas"]["TableColumnView"][];
             /**
-             * @description Sent as `cursor` it asks for the next page; null at the end of the list.
+             * @description Whole numbers and decimals beyond 2^53 are text, as are NaN and the infinities; dates are ISO 8601, binary is base64.
+             * @example [
+             *       {
+             *         "symbol": "MSFT",
+             *         "price": 39.81
+             *       }
+             *     ]
+             */
+            items: {
+                [key: string]: unknown;
+            }[];
+            /** @example null */
+            nextCursor: string | null;
+        };
+        TableSchemaView: {
+            /** @example measurements/2026/sea-ice.csv */
+            path: string;
+            /** @description Of the content that it is about. */
+            sha256: string;
+            /**
+             * @description Null for a file that is no table, or one that cannot be read.
+             * @example csv
+             * @enum {string|null}
+             */
+            format: "csv" | "tsv" | "parquet" | "json" | "ndjson" | "xlsx" | "arrow" | "avro" | null;
+            columns: components["schemas"]["TableColumnView"][];
+            /**
+             * @description Null until all of the table was read, which happens soon after a commit.
+             * @example 560
+             */
+            rowCount: number | null;
+            /**
+             * @description How it was read. Each can be set for the file in the metadata of its entry, as members of `table`.
+             * @example {
+             *       "format": "csv",
+             *       "delimiter": ",",
+             *       "quote": "\"",
+             *       "header": true,
+             *       "encoding": "utf-8"
+             *     }
+             */
+            options: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description Which of the options were guessed.
+             * @example [
+             *       "delimiter",
+             *       "header",
+             *       "encoding"
+             *     ]
+             */
+            guessed: string[];
+            /**
+             * @description The sheets of an Excel workbook; each is a table.
              * @example null
              */
-            nextCursor: string | null;
+            sheets: string[] | null;
+            /**
+             * @description Why it cannot be read, though it should be a table.
+             * @example null
+             */
+            problem: components["schemas"]["FileProblemView"] | null;
         };
     };
     responses: never;
@@ -5111,6 +5169,108 @@ export interface operations {
             };
         };
     };
+    listEvents: {
+        parameters: {
+            query?: {
+                /** @description A type, or one with wildcards: `dataset.*` matches one segment, `dataset.**` any number. Several are divided by commas. */
+                type?: string;
+                /** @description What they are about. */
+                subject?: string;
+                /** @description The `cursor` of an event, or a `nextCursor`: what comes after it is asked for. */
+                after?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventPage"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    streamEvents: {
+        parameters: {
+            query?: {
+                /** @description A type, or one with wildcards: `dataset.*` matches one segment, `dataset.**` any number. Several are divided by commas. */
+                type?: string;
+                /** @description What they are about. */
+                subject?: string;
+                /** @description The `cursor` of an event, or a `nextCursor`: what comes after it is asked for. */
+                after?: string;
+            };
+            header?: {
+                /** @description The id of the last event that was received; sent by EventSource by itself. */
+                "Last-Event-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Events, for as long as the connection lasts */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unavailable (`unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
     listEventSubscriptions: {
         parameters: {
             query?: {
@@ -7086,6 +7246,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
+            /** @description The version was removed (`version-removed`) */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
         };
     };
     deleteVersion: {
@@ -7152,6 +7321,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
+            /** @description The version was removed (`version-removed`) */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
         };
     };
     listVersionFiles: {
@@ -7208,6 +7386,15 @@ export interface operations {
             };
             /** @description Not found (`not-found`) */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The version was removed (`version-removed`) */
+            410: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7450,6 +7637,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
+            /** @description The version was removed (`version-removed`) */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
         };
     };
     headVersionContent: {
@@ -7517,6 +7713,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
+            /** @description The version was removed (`version-removed`) */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
         };
     };
     getVersionArchive: {
@@ -7566,6 +7771,15 @@ export interface operations {
             };
             /** @description Not found (`not-found`) */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The version was removed (`version-removed`) */
+            410: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -9198,173 +9412,84 @@ export interface operations {
             };
         };
     };
-    searchDatasets: {
-        parameters: {
-            query?: {
-                /** @description Words that must all be there, in any order and in any of: name, tags, description, metadata, and, of the head of the default branch, paths, column names and README. `"words in a row"`, `-without` and `begin*` work. Where few datasets have the words, those are found as well that have words a typing error away. Without it, every dataset that the filters let through. */
-                q?: string;
-                /** @description A tag that the datasets have; given several times, each of them. */
-                tag?: string[];
-                /** @description A type of file that the datasets have; given several times, one of them. */
-                fileType?: string[];
-                /** @description The owner's name or id. */
-                owner?: string;
-                /** @description The least size of all files of the head, in bytes. */
-                minSizeBytes?: number;
-                /** @description The greatest size of all files of the head, in bytes. */
-                maxSizeBytes?: number;
-                /** @description Created after this time. */
-                createdAfter?: string;
-                /** @description Created before this time. */
-                createdBefore?: string;
-                /** @description Changed after this time. */
-                updatedAfter?: string;
-                /** @description Changed before this time. */
-                updatedBefore?: string;
-                /** @description Relevance orders by the latest change where no words are looked for. */
-                sort?: "relevance" | "name" | "-name" | "createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "size" | "-size";
-                /** @description How many datasets a page holds at the most. */
-                limit?: number;
-                /** @description `nextCursor` of the page before. Opaque: send back what you were given. */
-                cursor?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["FoundDatasetsView"];
-                };
-            };
-            /** @description Invalid input (`invalid-input`) */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemView"];
-                };
-            };
-            /** @description Unauthenticated (`unauthenticated`) */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemView"];
-                };
-            };
-        };
-    };
-    suggest: {
-        parameters: {
-            query: {
-                /** @description The beginning of a name or a tag, or something like it. */
-                q: string;
-                limit?: number;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SuggestionsView"];
-                };
-            };
-            /** @description Invalid input (`invalid-input`) */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemView"];
-                };
-            };
-            /** @description Unauthenticated (`unauthenticated`) */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemView"];
-                };
-            };
-        };
-    };
-    searchContent: {
-        parameters: {
-            query?: {
-                /** @description How many items a page holds at the most. */
-                limit?: number;
-                /** @description `nextCursor` of the page before. Opaque: send back what you were given. */
-                cursor?: string;
-            };
-            header?: never;
-            path: {
-                sha256: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ContentPlacePage"];
-                };
-            };
-            /** @description Invalid input (`invalid-input`) */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemView"];
-                };
-            };
-            /** @description Unauthenticated (`unauthenticated`) */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemView"];
-                };
-            };
-        };
-    };
-    rebuildSearchIndex: {
+    getRetention: {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                datasetId: number;
+            };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The work goes on as a job. */
-            202: {
+            200: {
                 headers: {
-                    /** @description The job. */
-                    Location?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["JobView"];
+                    "application/json": components["schemas"]["RetentionView"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    setRetention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                datasetId: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RetentionRulesDto"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetentionView"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
             /** @description Unauthenticated (`unauthenticated`) */
@@ -9378,6 +9503,310 @@ export interface operations {
             };
             /** @description Forbidden (`forbidden`) */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    deleteRetention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                datasetId: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Forbidden (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    runRetention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                datasetId: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RetentionRunDto"];
+            };
+        };
+        responses: {
+            /** @description The work goes on as a job. */
+            202: {
+                headers: {
+                    /** @description The job. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobView"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Forbidden (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    getTableSchema: {
+        parameters: {
+            query: {
+                path: string;
+                /** @description Of an Excel workbook: the sheet; the first one unless told. */
+                sheet?: string;
+            };
+            header?: never;
+            path: {
+                datasetId: number;
+                /** @description A branch, a tag, a version number or a digest, URL-encoded. */
+                ref: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TableSchemaView"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The file is damaged (`file-damaged`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unavailable (`unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    listTableRows: {
+        parameters: {
+            query: {
+                /** @description How many items a page holds at the most. */
+                limit?: number;
+                /** @description `nextCursor` of the page before. Opaque: send back what you were given. */
+                cursor?: string;
+                path: string;
+                /** @description Of an Excel workbook: the sheet; the first one unless told. */
+                sheet?: string;
+                /** @description The columns, divided by commas; all unless told. A name with a comma, a colon or a quote in it stands in double quotes. */
+                columns?: string;
+                /** @description A condition on rows: comparisons of a column with a number, a 'text', true or false by =, !=, <, <=, >, >=; `in (…)`, `is null`, `contains`, `startsWith`, `endsWith`; joined by and, or, not and parentheses. */
+                where?: string;
+                /** @description Columns to sort by, each with `:asc` or `:desc`; nulls come last. */
+                orderBy?: string;
+            };
+            header?: never;
+            path: {
+                datasetId: number;
+                /** @description A branch, a tag, a version number or a digest, URL-encoded. */
+                ref: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    /** @description Sent as `cursor`: the next page. */
+                    "Next-Cursor"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RowsView"];
+                    "text/csv": string;
+                    "application/vnd.apache.arrow.stream": string;
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not acceptable (`not-acceptable`) */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The file is damaged (`file-damaged`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not a table (`not-a-table`), The table cannot be read (`table-unreadable`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unavailable (`unavailable`) */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

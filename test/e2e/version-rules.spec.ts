@@ -46,7 +46,9 @@ describe('deleting a version', () => {
     await api.commitFiles(dataset, { b: 'only in version 2' }, { branch: 'work' });
     await api.call('DELETE', `/datasets/${dataset}/branches/work`);
     expect((await remove(dataset, '2')).status).toBe(204);
-    expect(codeOf(await api.call('GET', `/datasets/${dataset}/refs/2`))).toBe('404 not-found');
+    const gone = await api.call('GET', `/datasets/${dataset}/refs/2`);
+    expect(codeOf(gone)).toBe('410 version-removed');
+    expect(gone.body).toMatchObject({ versionNumber: 2, cause: 'deletion' });
     const { rows } = await database.query<{ reference_count: string }>(
       `SELECT reference_count FROM files WHERE file_size = $1`,
       ['only in version 2'.length],
@@ -83,7 +85,12 @@ describe('the chain of digests', () => {
     const dataset = await aHistory();
     await api.call('PATCH', `/datasets/${dataset}`, { json: { name: `renamed ${dataset}` } });
     const report = await verify(dataset);
-    expect(report).toEqual({ datasetId: dataset, verifiedVersions: 5, firstFault: null });
+    expect(report).toEqual({
+      datasetId: dataset,
+      verifiedVersions: 5,
+      removedVersions: 0,
+      firstFault: null,
+    });
     const asked = await api.call('POST', `/admin/verify?dataset=${dataset}`);
     expect(codeOf(asked)).toBe('403 forbidden');
     const unknown = await new VersionsApi(server, server.admin).call(

@@ -42,6 +42,13 @@ export interface FileCatalog {
    * @throws FileMissing, FileDamaged
    */
   open(file: FileId, range?: { start: number; end: number }): Promise<Readable>;
+
+  /**
+   * Where a file's bytes lie on this machine's disk, to be read and never written; null where they lie
+   * elsewhere and `open` is the way to them, as it is where this is left out.
+   * @throws FileMissing, FileDamaged
+   */
+  localPath?(file: FileId): Promise<string | null>;
 }
 
 export const FILE_CATALOG = token<FileCatalog>('FILE_CATALOG');

@@ -67,12 +67,17 @@ export interface VersionReader {
   ): Promise<VersionEntry[]>;
   /** One path's entry, or null. */
   entry(tx: Reader, version: VersionId, path: string): Promise<VersionEntry | null>;
-  /** What a version changes against its first parent: entries put, and paths removed as null. */
+  /**
+   * What a version changes against the version that it is built on (see `builtOn`): entries put, and
+   * paths removed as null.
+   */
   overlay(
     tx: Reader,
     version: VersionId,
     page: { after?: string | null; limit: number },
   ): Promise<{ path: string; entry: VersionEntry | null }[]>;
+  /** The nearest of a version's first parents that has not been removed; null for none. */
+  builtOn(tx: Reader, version: VersionId): Promise<VersionRecord | null>;
   /** The versions of a dataset from the oldest, after a number, at most `limit`. */
   list(
     tx: Reader,

@@ -14,6 +14,14 @@ export interface EventCatalog {
     digest: string;
     branch: string;
   };
+  'dataset.version.removed': {
+    datasetId: number;
+    versionId: number;
+    versionNumber: number;
+    digest: string;
+    /** Somebody deleted it, or the dataset's rules let it go. */
+    cause: 'deletion' | 'retention';
+  };
   'dataset.branch.created': { datasetId: number; branch: string; digest: string | null };
   'dataset.branch.updated': {
     datasetId: number;

@@ -74,6 +74,12 @@ const schema = z.object({
   EVENT_RETENTION: duration('30d').describe(
     'How long events can be read again, and dead letters are kept',
   ),
+  EVENT_STREAM_HEARTBEAT: duration('15s').describe(
+    'How often a live stream shows that it lives, and its reader is asked for anew',
+  ),
+  EVENT_STREAM_LIMIT: wholeNumber(5_000, 1, 1_000_000).describe(
+    'How many live streams one process holds open',
+  ),
   ADMIN_TOKEN: z
     .string()
     .min(16, 'takes 16 characters or more')
@@ -95,6 +101,16 @@ const schema = z.object({
     'How soon what datasets, branches and tags have become is written to the storage as well',
   ),
   DRAFT_TTL: duration('7d').describe('How long a draft may lie unchanged before it is discarded'),
+  BRANCH_RETENTION: duration('7d').describe(
+    'How long a deleted branch keeps its versions from retention rules, to be restored',
+  ),
+  REMOVAL_GRACE: duration('1m').describe(
+    'How long what a removed version held stays for requests that are reading it',
+  ),
+  RETENTION_SCHEDULE: z
+    .string()
+    .default('41 3 * * *')
+    .describe('When the retention rules of datasets are carried out, as cron'),
   DATASET_RETENTION: duration('7d').describe('How long a deleted dataset can be restored'),
   IDEMPOTENCY_RETENTION: duration('24h').describe('How long an Idempotency-Key is remembered'),
   JOB_CONCURRENCY: wholeNumber(4, 1, 64).describe('How many jobs one process does at a time'),
@@ -108,6 +124,25 @@ const schema = z.object({
   SEARCH_LANGUAGES: languages('english').describe(
     'Languages whose word forms searching knows (`ices` finds `ice`), such as `english,german`; `none` for no forms at all. Words of every language are found as they are written',
   ),
+  TABLE_WORKERS: wholeNumber(2, 1, 64).describe(
+    'How many processes of their own read tables for requests; half as many more, rounded up, do so for jobs',
+  ),
+  TABLE_WORKER_MEMORY_BYTES: wholeNumber(
+    512 * MEBIBYTE,
+    256 * MEBIBYTE,
+    1024 * 1024 * MEBIBYTE,
+  ).describe('The memory of one process that reads tables; one that takes more is ended'),
+  TABLE_WORKER_THREADS: wholeNumber(0, 0, 256).describe(
+    'How many threads one of them computes with; 0 takes as many as there are processors, 4 at the most',
+  ),
+  TABLE_SCRATCH_BYTES: wholeNumber(4096 * MEBIBYTE, 16 * MEBIBYTE, 1024 * 1024 * MEBIBYTE).describe(
+    'How much one of them may put on the disk under DATA_DIR while it reads',
+  ),
+  TABLE_CACHE_BYTES: wholeNumber(4096 * MEBIBYTE, 0, 1024 * 1024 * MEBIBYTE).describe(
+    'How much of what was fetched, decompressed or converted to be read is kept under DATA_DIR',
+  ),
+  TABLE_TIMEOUT: duration('2m').describe('How long a request may read a table'),
+  TABLE_JOB_TIMEOUT: duration('1h').describe('How long a job may read a table'),
   SHUTDOWN_GRACE: duration('30s').describe('How long running requests may take after SIGTERM'),
 });
 

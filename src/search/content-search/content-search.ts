@@ -64,7 +64,10 @@ export class ContentSearch {
     @Inject(FILE_CATALOG) private readonly files: FileCatalog,
   ) {}
 
-  /** Nothing for a content that nobody has, as for one that only others have. */
+  /**
+   * Nothing for a content that nobody has, as for one that only others have. A page may have fewer
+   * places than its limit, or none, and still be followed by another.
+   */
   find(
     principal: Principal,
     sha256: Sha256,
@@ -79,14 +82,12 @@ export class ContentSearch {
       const last = shown.at(-1);
       const ranges = await rangesOf(tx, shown);
       return {
-        places: shown.map(({ datasetId, datasetName, path }, index) => ({
-          datasetId,
-          datasetName,
-          path,
-          fileId: file.fileId,
-          versions: ranges[index]?.ranges ?? [],
-          hasMoreVersions: ranges[index]?.hasMore ?? false,
-        })),
+        places: shown.flatMap(({ datasetId, datasetName, path }, index) => {
+          const { ranges: versions = [], hasMore: hasMoreVersions = false } = ranges[index] ?? {};
+          // What only removed versions had is nowhere any more.
+          if (versions.length === 0) return [];
+          return [{ datasetId, datasetName, path, fileId: file.fileId, versions, hasMoreVersions }];
+        }),
         next: last && rows.length > page.limit ? [last.lineageId, last.versionId, last.path] : null,
       };
     });

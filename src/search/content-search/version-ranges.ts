@@ -1,11 +1,10 @@
 import type { Reader } from '../../core/contracts/unit-of-work.js';
 import type { Sha256 } from '../../core/ids.js';
 
-/** Versions of one line, each the parent of the next, from the first to the last of them. */
+/** Versions of one line, each the parent of the next, from the first to the last that is kept. */
 export interface VersionRange {
   readonly first: VersionName;
   readonly last: VersionName;
-  readonly count: number;
 }
 
 export interface VersionName {
@@ -39,8 +38,7 @@ export async function rangesOf(
 ): Promise<{ ranges: VersionRange[]; hasMore: boolean }[]> {
   const rows = await tx.query<RangeRow>(
     `SELECT p.place, json_build_object('versionNumber', f.version_number, 'digest', f.digest) AS first,
-       json_build_object('versionNumber', t.version_number, 'digest', t.digest) AS last,
-       t.lineage_depth - f.lineage_depth + 1 AS count
+       json_build_object('versionNumber', t.version_number, 'digest', t.digest) AS last
      FROM unnest($1::integer[], $2::integer[], $3::text[])
        WITH ORDINALITY p (lineage_id, depth, path, place)
      CROSS JOIN LATERAL (
@@ -60,19 +58,20 @@ export async function rangesOf(
          ) grown
        )
        SELECT held.lineage_id, held.depth, held.past FROM held
-       -- A lineage may have been overwritten at once, or be there to be read from only.
+       -- A lineage may have been overwritten at once, be there to be read from only, or have lost
+       -- its versions.
        WHERE EXISTS (SELECT FROM dataset_versions v WHERE v.lineage_id = held.lineage_id
-         AND v.lineage_depth >= held.depth AND (held.past IS NULL OR v.lineage_depth < held.past))
+         AND v.status = 'committed' AND v.lineage_depth >= held.depth AND (held.past IS NULL OR v.lineage_depth < held.past))
        LIMIT ${MOST_RANGES + 1}
      ) h
      CROSS JOIN LATERAL (
-       SELECT v.version_number, v.digest, v.lineage_depth FROM dataset_versions v
-       WHERE v.lineage_id = h.lineage_id AND v.lineage_depth >= h.depth
+       SELECT v.version_number, v.digest FROM dataset_versions v
+       WHERE v.lineage_id = h.lineage_id AND v.status = 'committed' AND v.lineage_depth >= h.depth
        ORDER BY v.lineage_depth LIMIT 1
      ) f
      CROSS JOIN LATERAL (
-       SELECT v.version_number, v.digest, v.lineage_depth FROM dataset_versions v
-       WHERE v.lineage_id = h.lineage_id AND (h.past IS NULL OR v.lineage_depth < h.past)
+       SELECT v.version_number, v.digest FROM dataset_versions v
+       WHERE v.lineage_id = h.lineage_id AND v.status = 'committed' AND (h.past IS NULL OR v.lineage_depth < h.past)
        ORDER BY v.lineage_depth DESC LIMIT 1
      ) t
      ORDER BY p.place, f.version_number`,
@@ -85,9 +84,7 @@ export async function rangesOf(
   return places.map((_, index) => {
     const own = rows.filter(({ place }) => Number(place) === index + 1);
     return {
-      ranges: own
-        .slice(0, MOST_RANGES)
-        .map(({ first, last, count }) => ({ first, last, count: Number(count) })),
+      ranges: own.slice(0, MOST_RANGES).map(({ first, last }) => ({ first, last })),
       hasMore: own.length > MOST_RANGES,
     };
   });

@@ -71,14 +71,23 @@ export class SqlFileCatalog implements FileCatalog {
     await this.change(tx, ids, -1);
   }
 
-  async open(file: FileId, range?: { start: number; end: number }): Promise<Readable> {
+  open(file: FileId, range?: { start: number; end: number }): Promise<Readable> {
+    return this.at(file, (key) => this.backend.open(key, range));
+  }
+
+  localPath(file: FileId): Promise<string | null> {
+    return this.at(file, async (key) => (await this.backend.localPath?.(key)) ?? null);
+  }
+
+  /** @throws FileMissing, FileDamaged */
+  private async at<T>(file: FileId, read: (key: string) => Promise<T>): Promise<T> {
     const row = await this.unitOfWork.read(({ manager }) =>
       manager.findOneBy(FileEntity, { id: file }),
     );
     if (!row) throw new FileMissing([file]);
     if (row.damagedAt) throw new FileDamaged(file);
     try {
-      return await this.backend.open(row.filePath, range);
+      return await read(row.filePath);
     } catch (error) {
       if (error instanceof ObjectMissing) throw new FileDamaged(file);
       throw error;

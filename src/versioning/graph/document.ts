@@ -58,7 +58,7 @@ export async function* overlayDocument(
   let piece = `{${before.join(',')},"entries":[`;
   let first = true;
   for await (const entry of entries) {
-    piece += (first ? '' : ',') + canonical(entryMembers(entry));
+    piece += (first ? '' : ',') + entryText(entry);
     first = false;
     if (piece.length >= CHUNK_CHARACTERS) {
       yield piece;
@@ -66,6 +66,11 @@ export async function* overlayDocument(
     }
   }
   yield `${piece}],${after.join(',')}}`;
+}
+
+/** An entry as it stands in a document. */
+export function entryText(entry: OverlayEntry): string {
+  return canonical(entryMembers(entry));
 }
 
 /** A media type of a file says little twice: members that say nothing are left out. */

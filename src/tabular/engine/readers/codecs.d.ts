@@ -1,0 +1,7 @@
+declare module 'snappyjs' {
+  export function uncompress(compressed: Uint8Array, maximumLength?: number): Uint8Array;
+}
+
+declare module 'lz4js' {
+  export function decompress(compressed: Uint8Array, maximumLength?: number): Uint8Array;
+}

@@ -1,0 +1,76 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { FILE_CATALOG, FileDamaged, type FileCatalog } from '../core/contracts/file-catalog.js';
+import { UNIT_OF_WORK, type UnitOfWork } from '../core/contracts/unit-of-work.js';
+import {
+  VERSION_READER,
+  type VersionEntry,
+  type VersionReader,
+  type VersionRecord,
+} from '../core/contracts/versions.js';
+import type { DatasetId } from '../core/ids.js';
+import { InvalidInput, NotFound } from '../core/problems.js';
+import type { ReaderOptions, TableSource } from './engine/source.js';
+import { InvalidRequest, TableProblem } from './engine/table-problem.js';
+import { readerOptionsOf } from './reader-options.js';
+import { TableUnreadable } from './table.problems.js';
+import { TableWorkers } from './table-workers.js';
+import { SourceGone } from './worker/worker-process.js';
+
+/** A path of a version, and how the file there is to be read. */
+export interface TableFile {
+  readonly version: VersionRecord;
+  readonly entry: VersionEntry;
+  readonly options: ReaderOptions;
+}
+
+/** Finds the files that are read as tables, and puts them where workers can read them. */
+@Injectable()
+export class TableFiles {
+  constructor(
+    @Inject(UNIT_OF_WORK) private readonly unitOfWork: UnitOfWork,
+    @Inject(VERSION_READER) private readonly versions: VersionReader,
+    @Inject(FILE_CATALOG) private readonly files: FileCatalog,
+    private readonly workers: TableWorkers,
+  ) {}
+
+  /** @throws NotFound, InvalidInput where its metadata say nonsense */
+  async find(dataset: DatasetId, ref: string, path: string, sheet?: string): Promise<TableFile> {
+    return this.unitOfWork.read(async (tx) => {
+      const version = await this.versions.resolve(tx, dataset, ref);
+      const entry = await this.versions.entry(tx, version.id, path);
+      if (!entry) throw new NotFound(`${JSON.stringify(path)} in ${JSON.stringify(ref)}`);
+      return { version, entry, options: readerOptionsOf(entry.metadata, sheet) };
+    });
+  }
+
+  /**
+   * Lends a file's bytes to some work, in place where they lie on this machine, else through the cache.
+   * @throws TableUnreadable, InvalidInput, FileDamaged
+   */
+  async lend<T>(
+    { entry, options }: Pick<TableFile, 'entry' | 'options'>,
+    wholeSample: boolean,
+    work: (source: TableSource) => Promise<T>,
+  ): Promise<T> {
+    const { cache } = this.workers;
+    const lease = await cache.lease(entry.sha256);
+    try {
+      const path =
+        (await this.files.localPath?.(entry.fileId)) ??
+        (await cache.bytes(lease, () => this.files.open(entry.fileId)));
+      const { path: name, mimeType } = entry;
+      return await work({ path, name, mimeType, prepared: lease.stem, options, wholeSample });
+    } catch (error) {
+      throw asProblem(error, entry);
+    } finally {
+      lease.release();
+    }
+  }
+}
+
+/** What a worker says of a file, as the caller is told. */
+function asProblem(error: unknown, { path, fileId }: VersionEntry): unknown {
+  if (error instanceof TableProblem) return new TableUnreadable(path, error.code, error.message);
+  if (error instanceof InvalidRequest) return new InvalidInput(error.message);
+  return error instanceof SourceGone ? new FileDamaged(fileId) : error;
+}

@@ -1,0 +1,69 @@
+import { describeTable } from '../engine/describe.js';
+import { readRows } from '../engine/rows.js';
+import { Session, type EngineLimits } from '../engine/session.js';
+import type { TableSource } from '../engine/source.js';
+import {
+  InvalidRequest,
+  TableProblem,
+  TypesTooNarrow,
+  asFileProblem,
+} from '../engine/table-problem.js';
+import { InvalidFilter } from '../where/invalid-filter.js';
+import type { WorkerFailure, WorkerRequest } from './protocol.js';
+
+/** Does what a worker is asked, in an engine of its own. */
+export async function perform(asked: WorkerRequest): Promise<unknown> {
+  switch (asked.operation) {
+    case 'describe': {
+      const { source, full } = asked.request;
+      return onTable(asked.limits, source, (session, table) => describeTable(session, table, full));
+    }
+    case 'rows': {
+      const { source, rows } = asked.request;
+      return onTable(asked.limits, source, (session, table) => readRows(session, table, rows));
+    }
+  }
+}
+
+/** Reads one table; once more, with types taken from all of it, where those of a sample do not fit. */
+async function onTable<T>(
+  limits: EngineLimits,
+  source: TableSource,
+  read: (session: Session, source: TableSource) => Promise<T>,
+): Promise<T> {
+  try {
+    return await inSession(limits, (session) => read(session, source));
+  } catch (error) {
+    if (!(error instanceof TypesTooNarrow)) throw error;
+    if (source.wholeSample) throw new TableProblem('malformed', error.message);
+    return onTable(limits, { ...source, wholeSample: true }, read);
+  }
+}
+
+/** Lends an engine to some work, and says of its errors what they mean for the file. */
+export async function inSession<T>(
+  limits: EngineLimits,
+  work: (session: Session) => Promise<T>,
+): Promise<T> {
+  const session = await Session.open(limits);
+  try {
+    return await work(session);
+  } catch (error) {
+    throw error instanceof InvalidFilter ? error : asFileProblem(error);
+  } finally {
+    session.close();
+  }
+}
+
+/** An error on its way out of the process. */
+export function failureOf(error: unknown): WorkerFailure {
+  if (error instanceof TableProblem) {
+    return { kind: 'problem', code: error.code, detail: error.message };
+  }
+  if (error instanceof InvalidRequest || error instanceof InvalidFilter) {
+    return { kind: 'invalid', detail: error.message };
+  }
+  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
+  if (code === 'ENOENT') return { kind: 'gone' };
+  return { kind: 'internal', detail: String(message ?? error) };
+}

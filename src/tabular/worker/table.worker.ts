@@ -1,0 +1,18 @@
+import { failureOf, perform } from './operations.js';
+import type { WorkerAnswer, WorkerRequest } from './protocol.js';
+
+/**
+ * A worker's program: answers one request after the other, for as long as somebody listens. What it
+ * reads is anybody's, so it may end at any moment, and nothing but it is lost.
+ */
+function answer(message: WorkerAnswer): void {
+  process.send?.(message);
+}
+
+process.on('message', (request: WorkerRequest) => {
+  perform(request).then(
+    (result) => answer({ ok: true, answer: result, outputBytes: 0 }),
+    (error: unknown) => answer({ ok: false, failure: failureOf(error) }),
+  );
+});
+process.on('disconnect', () => process.exit(0));

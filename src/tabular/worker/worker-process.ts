@@ -1,0 +1,195 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { setPriority } from 'node:os';
+import path from 'node:path';
+import { InvalidRequest, TableProblem } from '../engine/table-problem.js';
+import type { OperationName, Operations, WorkerAnswer, WorkerFailure } from './protocol.js';
+
+/** What one worker may use. */
+export interface WorkerLimits {
+  /** Of the whole process, as the operating system counts it. */
+  readonly memoryBytes: number;
+  readonly threads: number;
+  readonly scratchBytes: number;
+}
+
+/** The file was taken away while it was read. */
+export class SourceGone extends Error {
+  override readonly name = 'SourceGone';
+}
+
+/** How often a busy worker's memory is looked at. */
+const WATCH_MS = 50;
+const PAGE_BYTES = 4096;
+/** What the engine may use of a worker's memory; the rest is Node's and the allocator's. */
+const ENGINE_SHARE = 0.5;
+const HEAP_SHARE = 0.4;
+/** Requests come first: a worker takes what processor they leave. */
+const NICENESS = 5;
+
+type End = { readonly why: 'too-large' | 'too-slow' | 'aborted' };
+
+/** A worker in a process of its own, which does one thing at a time. */
+export class WorkerProcess {
+  private ending: End | null = null;
+
+  private constructor(
+    private readonly child: ChildProcess,
+    private readonly limits: WorkerLimits,
+    private readonly scratchDir: string,
+    readonly exited: Promise<unknown>,
+  ) {}
+
+  static async start(limits: WorkerLimits, scratchDir: string): Promise<WorkerProcess> {
+    await mkdir(scratchDir, { recursive: true, mode: 0o700 });
+    const heapMiB = Math.floor((limits.memoryBytes * HEAP_SHARE) / 1024 / 1024);
+    const child = fork(program, {
+      // It runs as this process does: what makes Node read TypeScript here makes it do so there.
+      execArgv: [...process.execArgv, `--max-old-space-size=${heapMiB}`],
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      env: {},
+    });
+    if (child.pid !== undefined) lower(child.pid);
+    const exited = once(child, 'exit').finally(() =>
+      rm(scratchDir, { recursive: true, force: true }).catch(() => undefined),
+    );
+    // What it waits for keeps the process alive, not that it waits.
+    child.unref();
+    child.channel?.unref();
+    return new WorkerProcess(child, limits, scratchDir, exited);
+  }
+
+  get isAlive(): boolean {
+    return this.child.connected && this.child.exitCode === null && !this.ending;
+  }
+
+  /**
+   * Has the worker do something.
+   * @throws TableProblem about the file, also where reading it ended the worker; InvalidRequest;
+   *   SourceGone; the signal's reason
+   */
+  async ask<Name extends OperationName>(
+    operation: Name,
+    request: Operations[Name]['request'],
+    { timeoutMs, signal }: { timeoutMs: number; signal?: AbortSignal },
+  ): Promise<Operations[Name]['answer']> {
+    signal?.throwIfAborted();
+    const stop = this.watch(timeoutMs, signal);
+    try {
+      const answer = await this.exchange({
+        operation,
+        request,
+        limits: {
+          memoryBytes: this.limits.memoryBytes * ENGINE_SHARE,
+          threads: this.limits.threads,
+          scratchBytes: this.limits.scratchBytes,
+          scratchDir: this.scratchDir,
+        },
+      });
+      if (!answer.ok) throw errorOf(answer.failure);
+      return answer.answer as Operations[Name]['answer'];
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw error;
+    } finally {
+      stop();
+    }
+  }
+
+  /** Ends it, whatever it does. */
+  async stop(): Promise<void> {
+    this.ending ??= { why: 'aborted' };
+    this.child.kill('SIGKILL');
+    await this.exited;
+  }
+
+  private exchange(message: object): Promise<WorkerAnswer> {
+    const { child } = this;
+    child.ref();
+    child.channel?.ref();
+    return new Promise<WorkerAnswer>((resolve, reject) => {
+      const settle = () => {
+        child.off('message', onMessage).off('exit', onExit).off('error', reject);
+        child.unref();
+        child.channel?.unref();
+      };
+      const onMessage = (answer: WorkerAnswer) => {
+        settle();
+        resolve(answer);
+      };
+      const onExit = () => {
+        settle();
+        reject(this.endOf());
+      };
+      child.once('message', onMessage).once('exit', onExit).once('error', reject);
+      child.send(message, (error) => error && onExit());
+    });
+  }
+
+  private watch(timeoutMs: number, signal?: AbortSignal): () => void {
+    const end = (why: End['why']) => {
+      this.ending ??= { why };
+      this.child.kill('SIGKILL');
+    };
+    const tooSlow = setTimeout(() => end('too-slow'), timeoutMs);
+    const onAbort = () => end('aborted');
+    signal?.addEventListener('abort', onAbort, { once: true });
+    const memory = setInterval(() => {
+      void residentBytes(this.child.pid).then((bytes) => {
+        if (bytes > this.limits.memoryBytes) end('too-large');
+      });
+    }, WATCH_MS);
+    return () => {
+      clearTimeout(tooSlow);
+      clearInterval(memory);
+      signal?.removeEventListener('abort', onAbort);
+    };
+  }
+
+  /** What the process's end says of the file that it was reading. */
+  private endOf(): Error {
+    if (this.ending?.why === 'too-large') {
+      return new TableProblem(
+        'too-large',
+        `Reading it takes more memory than a worker has (${this.limits.memoryBytes} bytes).`,
+      );
+    }
+    if (this.ending?.why === 'too-slow') {
+      return new TableProblem('too-slow', 'Reading it takes longer than is allowed.');
+    }
+    // The engine has faults that files can reach; they end the process.
+    return new TableProblem('malformed', 'Reading it ended the reader.');
+  }
+}
+
+/** Beside this module: JavaScript once it is compiled, TypeScript under the tests. */
+const program = new URL(`./table.worker${path.extname(import.meta.filename)}`, import.meta.url);
+
+function errorOf(failure: WorkerFailure): Error {
+  switch (failure.kind) {
+    case 'problem':
+      return new TableProblem(failure.code, failure.detail);
+    case 'invalid':
+      return new InvalidRequest(failure.detail);
+    case 'gone':
+      return new SourceGone('The file is no longer there.');
+    case 'internal':
+      return new Error(`A table worker failed: ${failure.detail}`);
+  }
+}
+
+function lower(pid: number): void {
+  try {
+    setPriority(pid, NICENESS);
+  } catch {
+    // It has ended already, or the system does not let us: it does its work all the same.
+  }
+}
+
+/** What a process holds in memory; 0 where the system does not say. */
+async function residentBytes(pid: number | undefined): Promise<number> {
+  const statm = await readFile(`/proc/${pid}/statm`, 'utf8').catch(() => '');
+  return Number(statm.split(' ')[1] ?? 0) * PAGE_BYTES;
+}
