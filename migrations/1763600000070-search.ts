@@ -16,6 +16,7 @@ export class Search1763600000070 implements MigrationInterface {
       -- others in a database whose locale is C.
       CREATE TABLE search_documents (
         dataset_id integer PRIMARY KEY REFERENCES datasets ON DELETE CASCADE,
+        owner_id integer NOT NULL,
         folded_name text COLLATE "C" NOT NULL,
         spelling text NOT NULL,
         tags text[] NOT NULL,

@@ -3,6 +3,7 @@ import { ACCESS_POLICY, type AccessPolicy } from '../core/contracts/access-polic
 import { UNIT_OF_WORK, type UnitOfWork } from '../core/contracts/unit-of-work.js';
 import type { DatasetId } from '../core/ids.js';
 import type { Principal } from '../core/principal.js';
+import { DOCUMENTS, LIVING } from './dataset-search/search-statement.js';
 import { fold } from './text/slots.js';
 import { slipsAllowed, spellingOf, withinSlips } from './text/spelling.js';
 
@@ -47,8 +48,7 @@ export class Suggestions {
     const spelling = spellingOf(q);
     if (typed === '') return [];
     const readable = this.policy.readableDatasets(principal, 'd', 5);
-    const from = `FROM search_documents s JOIN datasets d ON d.id = s.dataset_id
-      WHERE d.deleted_at IS NULL AND (${readable.sql})`;
+    const from = `FROM ${DOCUMENTS} WHERE ${LIVING} AND (${readable.sql})`;
     const rows = await this.unitOfWork.read(async (tx) => {
       // For the session: an operator's threshold is no part of the statement, and nothing else here
       // goes by it.
@@ -57,17 +57,18 @@ export class Suggestions {
       ]);
       return tx.query<Row>(
         `WITH begins AS (
-           SELECT s.dataset_id AS id, d.name, s.tags ${from}
-             AND s.folded_name >= $1::text AND s.folded_name < $1::text || $2::text
-           ORDER BY s.folded_name, s.dataset_id LIMIT $4
+           SELECT d.id, d.tags ${from}
+             AND d.folded_name >= $1::text AND d.folded_name < $1::text || $2::text
+           ORDER BY d.folded_name, d.id LIMIT $4
          ), alike AS (
-           SELECT id, name, tags FROM (
-             SELECT s.dataset_id AS id, d.name, s.tags, word_similarity($3::text, s.spelling) AS similarity
-             ${from} AND length($3::text) >= ${SHORTEST_SIMILAR} AND $3::text <% s.spelling
+           SELECT id, tags FROM (
+             SELECT d.id, d.tags, word_similarity($3::text, d.spelling) AS similarity
+             ${from} AND length($3::text) >= ${SHORTEST_SIMILAR} AND $3::text <% d.spelling
              LIMIT ${MOST_COMPARED}) compared
            ORDER BY similarity DESC, id LIMIT $4 * ${SPARE}
          )
-         SELECT * FROM begins UNION SELECT * FROM alike`,
+         SELECT s.id, d.name, s.tags
+         FROM (SELECT * FROM begins UNION SELECT * FROM alike) s JOIN datasets d ON d.id = s.id`,
         // The last character of all: what begins with the text comes before it.
         [typed, '\u{10ffff}', spelling, limit, ...readable.parameters],
       );

@@ -36,6 +36,15 @@ export interface SearchPage {
   readonly limit: number;
 }
 
+/**
+ * The documents as rows that can be asked who may read them: by their id, which is the dataset's.
+ * Permissions and deletions are looked up in their own tables, so both count at once; a join to all
+ * datasets would cost with their number.
+ */
+export const DOCUMENTS = '(SELECT dataset_id AS id, * FROM search_documents) d';
+export const LIVING = `NOT EXISTS (SELECT FROM datasets gone
+  WHERE gone.id = d.id AND gone.deleted_at IS NOT NULL)`;
+
 /** Names and tags count most, then descriptions and columns, metadata and paths, READMEs. */
 const WEIGHTS = '{0.1, 0.25, 0.5, 1}';
 
@@ -43,12 +52,12 @@ const MICROS = (column: string) => `(extract(epoch FROM ${column}) * 1000000)::b
 
 /** What each order goes by, as it is read, and as a cursor's parameter is compared to it. */
 const KEYS = {
-  name: { column: 's.folded_name', shown: 's.folded_name', given: (place: string) => place },
-  createdAt: timeKey('s.created_at'),
-  updatedAt: timeKey('s.updated_at'),
+  name: { column: 'd.folded_name', shown: 'd.folded_name', given: (place: string) => place },
+  createdAt: timeKey('d.created_at'),
+  updatedAt: timeKey('d.updated_at'),
   size: {
-    column: 's.total_size',
-    shown: 's.total_size',
+    column: 'd.total_size',
+    shown: 'd.total_size',
     given: (place: string) => `${place}::bigint`,
   },
 } as const;
@@ -77,19 +86,18 @@ export function searchStatement(
   const predicate = readable(1);
   const parameters: unknown[] = [...predicate.parameters];
   const add = (value: unknown): string => `$${parameters.push(value)}`;
-  const conditions = ['d.deleted_at IS NULL', `(${predicate.sql})`, ...filtering(filter, add)];
+  const conditions = [LIVING, `(${predicate.sql})`, ...filtering(filter, add)];
   const query = wanted && `${add(wanted.query)}::tsquery`;
   const score = wanted && query ? scoreOf(wanted, query, add) : '0::real';
   const from = (match: string[]) => `
-    FROM search_documents s JOIN datasets d ON d.id = s.dataset_id
-    WHERE ${[...match, ...conditions].join(' AND ')}`;
-  const columns = 's.dataset_id AS id, s.tags, s.file_types, d.created_by';
+    FROM ${DOCUMENTS} WHERE ${[...match, ...conditions].join(' AND ')}`;
+  const columns = 'd.id, d.tags, d.file_types, d.owner_id';
   const limit = MOST_MATCHES + 1;
-  const inDocument = query ? [`s.document @@ ${query}`] : [];
+  const inDocument = query ? [`d.document @@ ${query}`] : [];
   const candidates =
     broad && query
       ? `SELECT DISTINCT ON (id) * FROM (
-           (SELECT ${columns}, ${score} AS key ${from([`s.title @@ ${query}`])} LIMIT ${limit})
+           (SELECT ${columns}, ${score} AS key ${from([`d.title @@ ${query}`])} LIMIT ${limit})
            UNION ALL
            (SELECT ${columns}, ${score} AS key ${from(inDocument)} LIMIT ${limit})
          ) either`
@@ -106,17 +114,21 @@ export function searchStatement(
           FROM page), '[]') AS page,
         ${facet('tag', 'CROSS JOIN unnest(tags) tag')} AS tags,
         ${facet('file_type', 'CROSS JOIN unnest(file_types) file_type')} AS "fileTypes",
-        ${facet('(SELECT u.name FROM users u WHERE u.id = created_by)')} AS owners`,
+        coalesce((SELECT json_agg(json_build_object('value', u.name, 'count', count)
+            ORDER BY count DESC, u.name)
+          FROM (SELECT owner_id, count(*)::integer AS count FROM matched
+            GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ${FACET_VALUES}) counted
+          JOIN users u ON u.id = owner_id), '[]') AS owners`,
     parameters,
   };
 }
 
 function scoreOf(wanted: Wanted, query: string, add: (value: unknown) => string): string {
-  const rank = `ts_rank('${WEIGHTS}', s.document, ${query})`;
+  const rank = `ts_rank('${WEIGHTS}', d.document, ${query})`;
   if (wanted.exact === wanted.query) return rank;
   // What was typed comes before what it may have been meant for.
   const exact = `${add(wanted.exact)}::tsquery`;
-  return `(${rank} * CASE WHEN s.document @@ ${exact} THEN 1 ELSE 0.5 END)::real`;
+  return `(${rank} * CASE WHEN d.document @@ ${exact} THEN 1 ELSE 0.5 END)::real`;
 }
 
 function pageOf(
@@ -135,43 +147,43 @@ function pageOf(
   const descending = sort.startsWith('-');
   const { column, shown, given } = KEYS[sort.replace('-', '') as keyof typeof KEYS];
   const beyond = after
-    ? `AND (${column}, s.dataset_id) ${descending ? '<' : '>'}
+    ? `AND (${column}, d.id) ${descending ? '<' : '>'}
          (${given(add(after[2]))}, ${add(after[3])}::integer)`
     : '';
   const direction = descending ? 'DESC' : 'ASC';
   return `SELECT id, shown, ${place} FROM (
-    SELECT s.dataset_id AS id, ${shown} AS shown ${from()} ${beyond}
-    ORDER BY ${column} ${direction}, s.dataset_id ${direction} LIMIT ${add(limit)}) sorted`;
+    SELECT d.id, ${shown} AS shown ${from()} ${beyond}
+    ORDER BY ${column} ${direction}, d.id ${direction} LIMIT ${add(limit)}) sorted`;
 }
 
 function filtering(filter: SearchFilter, add: (value: unknown) => string): string[] {
   const conditions: string[] = [];
-  if (filter.tag?.length) conditions.push(`s.tags @> ${add(filter.tag)}::text[]`);
-  if (filter.fileType?.length) conditions.push(`s.file_types && ${add(filter.fileType)}::text[]`);
+  if (filter.tag?.length) conditions.push(`d.tags @> ${add(filter.tag)}::text[]`);
+  if (filter.fileType?.length) conditions.push(`d.file_types && ${add(filter.fileType)}::text[]`);
   if (filter.owner !== undefined) {
     const id = /^[1-9]\d{0,9}$/.test(filter.owner) ? Number(filter.owner) : null;
-    conditions.push(`d.created_by IN (SELECT u.id FROM users u
+    conditions.push(`d.owner_id IN (SELECT u.id FROM users u
       WHERE u.name = ${add(filter.owner)} OR u.id = ${add(id !== null && id <= MAX_ID ? id : null)}::integer)`);
   }
   if (filter.minSizeBytes !== undefined) {
-    conditions.push(`s.total_size >= ${add(filter.minSizeBytes)}::bigint`);
+    conditions.push(`d.total_size >= ${add(filter.minSizeBytes)}::bigint`);
   }
   if (filter.maxSizeBytes !== undefined) {
-    conditions.push(`s.total_size <= ${add(filter.maxSizeBytes)}::bigint`);
+    conditions.push(`d.total_size <= ${add(filter.maxSizeBytes)}::bigint`);
   }
   // Answers show milliseconds: "after" one of them is from the next one on.
   const next = (time: Date) => new Date(time.getTime() + 1);
   if (filter.createdAfter) {
-    conditions.push(`s.created_at >= ${add(next(filter.createdAfter))}::timestamptz`);
+    conditions.push(`d.created_at >= ${add(next(filter.createdAfter))}::timestamptz`);
   }
   if (filter.createdBefore) {
-    conditions.push(`s.created_at < ${add(filter.createdBefore)}::timestamptz`);
+    conditions.push(`d.created_at < ${add(filter.createdBefore)}::timestamptz`);
   }
   if (filter.updatedAfter) {
-    conditions.push(`s.updated_at >= ${add(next(filter.updatedAfter))}::timestamptz`);
+    conditions.push(`d.updated_at >= ${add(next(filter.updatedAfter))}::timestamptz`);
   }
   if (filter.updatedBefore) {
-    conditions.push(`s.updated_at < ${add(filter.updatedBefore)}::timestamptz`);
+    conditions.push(`d.updated_at < ${add(filter.updatedBefore)}::timestamptz`);
   }
   return conditions;
 }

@@ -59,12 +59,12 @@ export async function writeDocument(tx: Tx, indexed: IndexedDataset): Promise<vo
   const { truth, sample, totals, title, document, stems } = indexed;
   await tx.query('SELECT pg_advisory_xact_lock_shared($1)', [WORDS_LOCK]);
   await tx.query(
-    `INSERT INTO search_documents (dataset_id, folded_name, spelling, tags, file_types, file_count,
+    `INSERT INTO search_documents (dataset_id, owner_id, folded_name, spelling, tags, file_types, file_count,
        total_size, created_at, updated_at, title, document)
-     SELECT d.id, $2, $3, $4, $5, $6, $7, d.created_at, d.updated_at, $8::tsvector, $9::tsvector
+     SELECT d.id, d.created_by, $2, $3, $4, $5, $6, $7, d.created_at, d.updated_at, $8::tsvector, $9::tsvector
      FROM datasets d WHERE d.id = $1
      ON CONFLICT (dataset_id) DO UPDATE SET
-       folded_name = excluded.folded_name, spelling = excluded.spelling, tags = excluded.tags,
+       owner_id = excluded.owner_id, folded_name = excluded.folded_name, spelling = excluded.spelling, tags = excluded.tags,
        file_types = excluded.file_types, file_count = excluded.file_count,
        total_size = excluded.total_size, created_at = excluded.created_at,
        updated_at = excluded.updated_at, title = excluded.title, document = excluded.document`,
