@@ -7,6 +7,7 @@ import { Platform1763600000006 } from './1763600000006-platform.js';
 import { RemovedVersions1763600000010 } from './1763600000010-removed-versions.js';
 import { Records1763600000020 } from './1763600000020-records.js';
 import { EventSubscriptions1763600000050 } from './1763600000050-event-subscriptions.js';
+import { Webhooks1763600000051 } from './1763600000051-webhooks.js';
 import { Permissions1763600000060 } from './1763600000060-permissions.js';
 import { Audit1763600000061 } from './1763600000061-audit.js';
 import { Search1763600000070 } from './1763600000070-search.js';
@@ -22,6 +23,7 @@ export const MIGRATIONS = [
   RemovedVersions1763600000010,
   Records1763600000020,
   EventSubscriptions1763600000050,
+  Webhooks1763600000051,
   Permissions1763600000060,
   Audit1763600000061,
   Search1763600000070,

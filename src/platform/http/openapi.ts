@@ -7,6 +7,7 @@ const TAGS: [name: string, description: string][] = [
   ['versions', 'Commits, their files and their history'],
   ['search', 'Finding datasets by words and contents by their digest'],
   ['jobs', 'Work that outlives a request'],
+  ['webhooks', 'Events posted to an address'],
   ['events', 'What happened, and who follows it'],
   ['users', 'Who may come in'],
   ['groups', 'Users to whom something is granted as to one'],
