@@ -39,6 +39,7 @@ import { VersionLog } from './version-log.js';
 import {
   BranchProtected,
   ChecksFailed,
+  DatasetFull,
   ContentMissing,
   NotABranch,
   PointerExists,
@@ -103,6 +104,7 @@ export class VersionsController {
     NotABranch,
     BranchProtected,
     PointerExists,
+    DatasetFull,
     FileMissing,
     ContentMissing,
     BodyTooLarge,
