@@ -13,6 +13,7 @@ import { Permissions1763600000060 } from './1763600000060-permissions.js';
 import { Audit1763600000061 } from './1763600000061-audit.js';
 import { Identities1763600000062 } from './1763600000062-identities.js';
 import { RateLimits1763600000063 } from './1763600000063-rate-limits.js';
+import { Search1763600000070 } from './1763600000070-search.js';
 
 /** Every migration, in order. */
 export const MIGRATIONS = [
@@ -31,4 +32,5 @@ export const MIGRATIONS = [
   Audit1763600000061,
   Identities1763600000062,
   RateLimits1763600000063,
+  Search1763600000070,
 ];

@@ -1610,6 +1610,86 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/search/datasets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search datasets
+         * @description Of those that you may read; counts and facets, too, are of these alone. What a commit or another change brings is found a moment later.
+         */
+        get: operations["searchDatasets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/search/suggest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Suggest datasets and tags
+         * @description For what was typed so far: names and tags of datasets that you may read.
+         */
+        get: operations["suggest"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/search/files/{sha256}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Find a content by its SHA-256
+         * @description In all versions of all datasets that you may read: where a version put it, and which versions have had it there since. A content that only others have is answered as one that nobody has: with nothing. A page may have fewer places than its limit, and still be followed by another.
+         */
+        get: operations["searchContent"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/search/rebuild": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make the search index anew
+         * @description From all datasets, as a job. Searching and changing datasets go on meanwhile.
+         */
+        post: operations["rebuildSearchIndex"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/datasets/{datasetId}/refs/{ref}/schema": {
         parameters: {
             query?: never;
@@ -3598,6 +3678,180 @@ export interface components {
             dryRun?: boolean;
             /** @description Rules to try in a dry run; the dataset’s own unless given. */
             rules?: components["schemas"]["RetentionRulesDto"];
+        };
+        SearchOwnerView: {
+            /** @example 2 */
+            id: number;
+            /** @example ada */
+            name: string;
+        };
+        MatchedFieldView: {
+            /**
+             * @example description
+             * @enum {string}
+             */
+            field: "name" | "tags" | "description" | "columns" | "metadata" | "paths" | "readme";
+            /**
+             * @description Excerpts as HTML: `<mark>` around what matched, everything else escaped, so that it can be shown as it is.
+             * @example [
+             *       "Daily extent of the polar <mark>sea</mark> <mark>ice</mark> since 1978."
+             *     ]
+             */
+            highlights: string[];
+        };
+        FoundDatasetView: {
+            /** @example 12 */
+            id: number;
+            /** @example sea-ice-extent */
+            name: string;
+            /** @example Daily extent of the polar sea ice since 1978. */
+            description: string;
+            /**
+             * @example [
+             *       "climate"
+             *     ]
+             */
+            tags: string[];
+            owner: components["schemas"]["SearchOwnerView"];
+            /**
+             * @description Of the head.
+             * @example 3
+             */
+            fileCount: number;
+            /**
+             * @description Of the head.
+             * @example 48219
+             */
+            totalSizeBytes: number;
+            /**
+             * @description Of the head.
+             * @example [
+             *       "csv",
+             *       "md"
+             *     ]
+             */
+            fileTypes: string[];
+            /**
+             * Format: date-time
+             * @example 2026-03-01T12:00:00.000Z
+             */
+            createdAt: string;
+            /**
+             * Format: date-time
+             * @example 2026-03-01T12:00:00.000Z
+             */
+            updatedAt: string;
+            /**
+             * @description Compares the results of one search; 0 where they are ordered by something else.
+             * @example 0.61
+             */
+            relevanceScore: number;
+            matchedFields: components["schemas"]["MatchedFieldView"][];
+        };
+        FacetCountView: {
+            /** @example climate */
+            value: string;
+            /** @example 17 */
+            count: number;
+        };
+        FacetsView: {
+            tags: components["schemas"]["FacetCountView"][];
+            fileTypes: components["schemas"]["FacetCountView"][];
+            /** @description By name. */
+            owners: components["schemas"]["FacetCountView"][];
+        };
+        FoundDatasetsView: {
+            items: components["schemas"]["FoundDatasetView"][];
+            /**
+             * @description Sent as `cursor` it asks for the next page; null at the end.
+             * @example null
+             */
+            nextCursor: string | null;
+            /**
+             * @description How many datasets match, of those that you may read; counted up to 5000.
+             * @example 42
+             */
+            totalCount: number;
+            /**
+             * @description False where there are more than `totalCount`.
+             * @example true
+             */
+            totalCountIsExact: boolean;
+            /** @description The most frequent values among the matches that are counted. */
+            facets: components["schemas"]["FacetsView"];
+            /**
+             * @description How long finding took in the server, in milliseconds.
+             * @example 8.3
+             */
+            queryTimeMs: number;
+        };
+        SuggestionView: {
+            /**
+             * @example dataset
+             * @enum {string}
+             */
+            kind: "dataset" | "tag";
+            /**
+             * @description The name, or the tag.
+             * @example sea-ice-extent
+             */
+            text: string;
+            /**
+             * @description Null for a tag.
+             * @example 12
+             */
+            datasetId: number | null;
+            /**
+             * @description 1 where it begins with what was typed, less where it is like it.
+             * @example 1
+             */
+            score: number;
+        };
+        SuggestionsView: {
+            items: components["schemas"]["SuggestionView"][];
+            /**
+             * @description How long finding took in the server, in milliseconds.
+             * @example 8.3
+             */
+            queryTimeMs: number;
+        };
+        ContentDatasetView: {
+            /** @example 12 */
+            id: number;
+            /** @example sea-ice-extent */
+            name: string;
+        };
+        VersionNameView: {
+            /** @example 3 */
+            versionNumber: number;
+            /** @example e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 */
+            digest: string;
+        };
+        VersionRangeView: {
+            first: components["schemas"]["VersionNameView"];
+            last: components["schemas"]["VersionNameView"];
+        };
+        ContentPlaceView: {
+            dataset: components["schemas"]["ContentDatasetView"];
+            /** @example data/2024.csv */
+            path: string;
+            /** @example 7 */
+            fileId: number;
+            /** @description All versions that have it there since a version put it there. Each range is a line of versions, every one the parent of the next; those of them that are kept have it. */
+            versions: components["schemas"]["VersionRangeView"][];
+            /**
+             * @description Whether there are more ranges than the 20 that are told.
+             * @example false
+             */
+            hasMoreVersions: boolean;
+        };
+        ContentPlacePage: {
+            items: components["schemas"]["ContentPlaceView"][];
+            /**
+             * @description Sent as `cursor` it asks for the next page; null at the end of the list.
+             * @example null
+             */
+            nextCursor: string | null;
         };
         FileProblemView: {
             /**
@@ -11081,6 +11335,195 @@ export interface operations {
             };
             /** @description Not found (`not-found`) */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    searchDatasets: {
+        parameters: {
+            query?: {
+                /** @description Words that must all be there, in any order and in any of: name, tags, description, metadata, and, of the head of the default branch, paths, column names and README. `"words in a row"`, `-without` and `begin*` work. Where few datasets have the words, those are found as well that have words a typing error away. Without it, every dataset that the filters let through. */
+                q?: string;
+                /** @description A tag that the datasets have; given several times, each of them. */
+                tag?: string[];
+                /** @description A type of file that the datasets have; given several times, one of them. */
+                fileType?: string[];
+                /** @description The owner's name or id. */
+                owner?: string;
+                /** @description The least size of all files of the head, in bytes. */
+                minSizeBytes?: number;
+                /** @description The greatest size of all files of the head, in bytes. */
+                maxSizeBytes?: number;
+                /** @description Created after this time. */
+                createdAfter?: string;
+                /** @description Created before this time. */
+                createdBefore?: string;
+                /** @description Changed after this time. */
+                updatedAfter?: string;
+                /** @description Changed before this time. */
+                updatedBefore?: string;
+                /** @description Relevance orders by the latest change where no words are looked for. */
+                sort?: "relevance" | "name" | "-name" | "createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "size" | "-size";
+                /** @description How many datasets a page holds at the most. */
+                limit?: number;
+                /** @description `nextCursor` of the page before. Opaque: send back what you were given. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FoundDatasetsView"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    suggest: {
+        parameters: {
+            query: {
+                /** @description The beginning of a name or a tag, or something like it. */
+                q: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SuggestionsView"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    searchContent: {
+        parameters: {
+            query?: {
+                /** @description How many items a page holds at the most. */
+                limit?: number;
+                /** @description `nextCursor` of the page before. Opaque: send back what you were given. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                sha256: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContentPlacePage"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    rebuildSearchIndex: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The work goes on as a job. */
+            202: {
+                headers: {
+                    /** @description The job. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Forbidden (`forbidden`) */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
