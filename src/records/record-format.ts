@@ -82,6 +82,13 @@ export interface DatasetContent {
   readonly retention: JsonObject | null;
   /** The digests of its removal records (see `versioning/graph/removal-record.ts`), in their order. */
   readonly removals: readonly Sha256[];
+  /** What was purged: the digests of the notices, which say what, by whom, when and why. */
+  readonly purges: readonly {
+    readonly notice: Sha256;
+    readonly liftedBy: number | null;
+    readonly liftedAt: string | null;
+    readonly liftReason: string | null;
+  }[];
   /** The versions that have no child: from them and the pointers all others are found. */
   readonly tips: readonly Sha256[];
 }

@@ -12,6 +12,7 @@ import type { DatasetId, FileId, UserId, VersionId } from '../core/ids.js';
 import { NotFound } from '../core/problems.js';
 import { receivedFiles, type ReceivedFile } from './archive/tar-intake.js';
 import { Drafts, type Draft } from './drafts.js';
+import { refusePurged } from './purged-files.js';
 import { insertEntries } from './version-insert.js';
 
 /** How many files one transaction registers. */
@@ -123,12 +124,20 @@ export class DraftArchives {
     batch: readonly { path: string }[],
     staged: readonly StagedArtifact[],
   ): Promise<void> {
-    const [kept] = await tx.query(
-      'SELECT 1 AS kept FROM dataset_versions WHERE id = $1 FOR KEY SHARE',
+    const [kept] = await tx.query<{ datasetId: DatasetId; hasPurges: boolean }>(
+      `SELECT d.id AS "datasetId", d.has_purges AS "hasPurges"
+       FROM dataset_versions v JOIN datasets d ON d.id = v.dataset_id WHERE v.id = $1 FOR KEY SHARE`,
       [scratch],
     );
     if (!kept) throw new NotFound('The draft');
     const artifacts = await this.artifacts.register(tx, staged, { holder: null });
+    if (kept.hasPurges) {
+      await refusePurged(
+        tx,
+        kept.datasetId,
+        artifacts.map(({ fileId }) => fileId),
+      );
+    }
     // Of two files of one name the later counts, as when the archive is unpacked.
     const byPath = new Map(
       batch.map(({ path }, index) => [path, artifacts[index]?.fileId as FileId]),

@@ -60,6 +60,7 @@ import {
   ContentMissing,
   MergeConflicts,
   NotABranch,
+  PurgedContentRefused,
 } from './versioning.problems.js';
 import { VersionsService } from './versions.service.js';
 import { VersionView } from './versions.view.js';
@@ -174,6 +175,7 @@ export class DraftsController {
     PathMissing,
     PathExists,
     FileMissing,
+    PurgedContentRefused,
     ContentMissing,
   )
   async change(

@@ -36,6 +36,7 @@ import {
   conflictView,
   MergeConflicts,
   NotABranch,
+  PurgedContentRefused,
 } from './versioning.problems.js';
 import { versionById } from './version-rows.js';
 import { VersionTree } from './version-tree.js';
@@ -114,6 +115,7 @@ export class MergesController {
     MergeConflicts,
     ChecksFailed,
     FileMissing,
+    PurgedContentRefused,
   )
   async merge(
     @CurrentPrincipal() principal: Principal,
@@ -159,6 +161,7 @@ export class MergesController {
     ChecksFailed,
     NothingChanged,
     FileMissing,
+    PurgedContentRefused,
   )
   revert(
     @CurrentPrincipal() principal: Principal,
@@ -189,6 +192,7 @@ export class MergesController {
     ChecksFailed,
     NothingChanged,
     FileMissing,
+    PurgedContentRefused,
   )
   cherryPick(
     @CurrentPrincipal() principal: Principal,

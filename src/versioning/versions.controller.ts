@@ -42,6 +42,7 @@ import {
   ContentMissing,
   NotABranch,
   PointerExists,
+  PurgedContentRefused,
 } from './versioning.problems.js';
 import { CommitDto, CommitUpload, VersionLogQuery } from './versions.dto.js';
 import { VersionsService, type WantedCommit } from './versions.service.js';
@@ -104,6 +105,7 @@ export class VersionsController {
     BranchProtected,
     PointerExists,
     FileMissing,
+    PurgedContentRefused,
     ContentMissing,
     BodyTooLarge,
     UnsupportedMediaType,
