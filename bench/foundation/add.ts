@@ -48,7 +48,7 @@ async function adding(bench: Bench, task: Task): Promise<Race> {
   const source: Source = { ...task, folder: await bench.folder(`add-${task.count}`) };
   return {
     contestants: [
-      varve(bench, client, source, task.varve),
+      requestEach(bench, client, source, { name: 'Varve', note: task.varve }),
       gitAnnex(bench, source),
       gitLfs(bench, source),
       restic(bench, source),
@@ -68,9 +68,15 @@ async function adding(bench: Bench, task: Task): Promise<Race> {
   };
 }
 
-function varve(bench: Bench, client: Client, source: Source, note: string): Contestant {
+/** Adds to a new dataset of Varve: a request for each file, then one commit that names them. */
+export function requestEach(
+  bench: Bench,
+  client: Client,
+  source: Source,
+  { name, note }: { name: string; note: string },
+): Contestant {
   return {
-    name: 'Varve',
+    name,
     note: `${note}; everything synced and committed before each answer`,
     async run({ stamp }) {
       const server = await bench.varve();
@@ -80,7 +86,7 @@ function varve(bench: Bench, client: Client, source: Source, note: string): Cont
       const started = performance.now();
       const answers = await uploadAll();
       const operations = answers.map((answer, index) => {
-        return { op: 'put', path: name(index), fileId: uploadedId(answer) };
+        return { op: 'put', path: fileName(index), fileId: uploadedId(answer) };
       });
       await server.call('POST', `/datasets/${id}/versions`, { message: 'add', operations });
       return (performance.now() - started) / 1000;
@@ -92,7 +98,7 @@ function varve(bench: Bench, client: Client, source: Source, note: string): Cont
           const plan = { connections: CONNECTIONS, requests: source.count, folder: source.folder };
           return (await client.sendEach(server.port, head, plan)).answers;
         }
-        const file = path.join(source.folder, name(0));
+        const file = path.join(source.folder, fileName(0));
         return (await client.sendFile(server.port, head, file, source.bytes)).answers;
       }
     },
@@ -101,6 +107,6 @@ function varve(bench: Bench, client: Client, source: Source, note: string): Cont
 }
 
 /** What `Client.writeFiles` calls its files. */
-function name(index: number): string {
+function fileName(index: number): string {
   return String(index).padStart(5, '0');
 }

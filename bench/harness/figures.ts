@@ -15,6 +15,8 @@ export function perSecond(count: number): Figure {
 
 export const inSeconds: Figure = (seconds) => `${seconds.toFixed(2)} s`;
 
+export const inMilliseconds: Figure = (seconds) => `${(seconds * 1000).toFixed(2)} ms`;
+
 export function mebibytes(bytes: number): string {
   return `${whole(bytes / MIB)} MiB`;
 }
@@ -22,6 +24,11 @@ export function mebibytes(bytes: number): string {
 /** Down to the hundredth, so that a ratio that is worded as its target has reached it. */
 export function ratioText(ratio: number): string {
   return (Math.floor(ratio * 100) / 100).toFixed(2);
+}
+
+/** Up to the hundredth, so that a ratio of times that is worded as its limit has kept it. */
+export function timesText(ratio: number): string {
+  return (Math.ceil(ratio * 100) / 100).toFixed(2);
 }
 
 export function median(values: readonly number[]): number {

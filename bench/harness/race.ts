@@ -1,7 +1,7 @@
 import type { Bench } from './bench.js';
 import { LeftOut } from './left-out.js';
 import { run } from './processes.js';
-import { median, ratioText, type Figure } from './figures.js';
+import { median, ratioText, timesText, type Figure } from './figures.js';
 import type { Detail, Findings, Measurement, Row } from './suite.js';
 
 export interface Round {
@@ -25,14 +25,17 @@ export interface Contestant {
   tearDown?(): Promise<void>;
 }
 
-/** A line of the table: `contestant` is to be at least `atLeast` times as fast as `against`. */
-export interface Comparison {
+/**
+ * A line of the table. Either a ratio of speeds, where more is better: `contestant` is to be at least
+ * `atLeast` times as fast as `against`, or merely stands beside it. Or a ratio of times, where less is
+ * better: it is to take at most `atMost` times as long.
+ */
+export type Comparison = {
   readonly contestant: string;
   readonly against: string;
-  readonly atLeast: number;
-  /** How the table words the target, where it is not `≥ …`. */
+  /** How the table words the target, where it is not `≥ …` or `≤ …`. */
   readonly target?: string;
-}
+} & ({ readonly atLeast: number } | { readonly atMost: number } | { readonly mark: true });
 
 export interface Race {
   readonly contestants: readonly Contestant[];
@@ -86,6 +89,8 @@ async function runRound(definition: Race, runners: Runner[], round: Round, count
   for (const runner of runners) {
     const { atMostRounds = Infinity } = runner.contestant;
     if (runner.outcome || runner.seconds.length >= atMostRounds) continue;
+    // Who takes very long has no warm-up either.
+    if (!counts && atMostRounds < Infinity) continue;
     if (definition.settle) await run('sync', []);
     await attempt(runner, async () => {
       const seconds = await runner.contestant.run(round);
@@ -126,13 +131,23 @@ function row(
     ours: figureOf(ours, figure),
     beside: theirs.contestant.name,
     theirs: figureOf(theirs, figure),
-    target: comparison.target ?? `≥ ${comparison.atLeast.toFixed(2)}`,
+    target: comparison.target ?? targetText(comparison),
   };
   const outcome = ours.outcome ?? theirs.outcome;
   if (outcome) return { ...words, ratio: '–', ...outcome };
-  const ratio = median(theirs.seconds) / median(ours.seconds);
-  const verdict = ratio >= comparison.atLeast ? 'pass' : 'miss';
-  return { ...words, ratio: ratioText(ratio), verdict };
+  const speed = median(theirs.seconds) / median(ours.seconds);
+  if ('atMost' in comparison) {
+    const verdict = 1 / speed <= comparison.atMost ? 'pass' : 'miss';
+    return { ...words, ratio: timesText(1 / speed), verdict };
+  }
+  const ratio = ratioText(speed);
+  if ('mark' in comparison) return { ...words, ratio, verdict: 'ran' };
+  return { ...words, ratio, verdict: speed >= comparison.atLeast ? 'pass' : 'miss' };
+}
+
+function targetText(comparison: Comparison): string {
+  if ('atMost' in comparison) return `≤ ${comparison.atMost.toFixed(2)}`;
+  return 'mark' in comparison ? 'a mark' : `≥ ${comparison.atLeast.toFixed(2)}`;
 }
 
 function detail(work: string, { figure }: Race, runner: Runner): Detail {

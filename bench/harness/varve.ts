@@ -1,6 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, stat, unlink } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, unlink } from 'node:fs/promises';
 import path from 'node:path';
+import { Client } from 'pg';
+import {
+  clusterDirOf,
+  homeOf,
+  readCredentials,
+  urlsOf,
+} from '../../src/platform/database/embedded/cluster.js';
+import type { Sha256 } from '../../src/core/ids.js';
 import type { RequestHead } from './client.js';
 import { ChildProcess } from './processes.js';
 import { projectRoot } from './project-root.js';
@@ -8,11 +16,18 @@ import { projectRoot } from './project-root.js';
 /** Below this an artifact costs the disk nothing worth freeing between rounds. */
 const WORTH_FREEING_BYTES = 1024 * 1024;
 
+/** What an upload answers, as far as the benchmark needs it. */
+interface UploadedFile {
+  readonly id: number;
+  readonly sha256: Sha256;
+  readonly sizeBytes: number;
+}
+
 /** The real server: `dist/src/main.js` as `npm start` runs it, embedded database and all. */
 export class Varve {
   private constructor(
     private readonly server: ChildProcess,
-    private readonly dataDir: string,
+    readonly dataDir: string,
     private readonly adminToken: string,
   ) {}
 
@@ -60,6 +75,36 @@ export class Varve {
     const text = await answer.text();
     if (!answer.ok) throw new Error(`${method} ${target}: ${answer.status} ${text.slice(0, 300)}`);
     return JSON.parse(text) as T;
+  }
+
+  /** Uploads a small file outside the measured part. @throws Error unless the answer is 2xx */
+  async upload(name: string, bytes: Uint8Array<ArrayBuffer>): Promise<UploadedFile> {
+    const answer = await fetch(`http://127.0.0.1:${this.port}/api/v1/files?name=${name}`, {
+      method: 'POST',
+      headers: {
+        Authorization: `Bearer ${this.adminToken}`,
+        'Content-Type': 'application/octet-stream',
+      },
+      body: bytes,
+    });
+    if (!answer.ok) throw new Error(`upload: ${answer.status} ${await answer.text()}`);
+    return (await answer.json()) as UploadedFile;
+  }
+
+  /** Connects to its database, past the server: as its owner, or as superuser. */
+  async connectToDatabase({ asSuperuser = false } = {}): Promise<Client> {
+    const home = homeOf(this.dataDir);
+    const [, , , port] = (
+      await readFile(path.join(clusterDirOf(home), 'postmaster.pid'), 'utf8')
+    ).split('\n');
+    const { url, adminUrl } = urlsOf(Number(port), await readCredentials(home));
+    const { pathname } = new URL(url);
+    const connectionString = asSuperuser
+      ? Object.assign(new URL(adminUrl), { pathname }).href
+      : url;
+    const client = new Client({ connectionString });
+    await client.connect();
+    return client;
   }
 
   /**

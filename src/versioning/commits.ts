@@ -1,6 +1,4 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { Readable } from 'node:stream';
-import { ARTIFACT_PRODUCER, type ArtifactProducer } from '../core/contracts/artifact-producer.js';
 import {
   DATASET_REPOSITORY,
   type DatasetRepository,
@@ -12,19 +10,13 @@ import {
   NothingChanged,
   RefMoved,
   type CommitRequest,
-  type VersionEntry,
   type VersionOperation,
   type VersionRecord,
 } from '../core/contracts/versions.js';
 import type { DatasetId, FileId, Sha256, UserId, VersionId } from '../core/ids.js';
 import { InvalidInput, NotFound } from '../core/problems.js';
 import { Checks } from './checks.js';
-import {
-  OVERLAY_MEDIA_TYPE,
-  overlayDocument,
-  type OverlayEntry,
-  type OverlayHeader,
-} from './graph/document.js';
+import type { OverlayHeader } from './graph/document.js';
 import {
   applyOperations,
   totalsDelta,
@@ -35,6 +27,7 @@ import {
 import { parsePath } from './graph/path.js';
 import { parsePointerName } from './graph/ref.js';
 import { Lineages } from './lineages.js';
+import { OverlayDocuments } from './overlay-documents.js';
 import { EMPTY_POSITION, readPosition, type ReadPosition } from './position.js';
 import { refusePurged, withPurges } from './purged-files.js';
 import { BranchProtected, NotABranch, PointerExists } from './versioning.problems.js';
@@ -42,6 +35,7 @@ import {
   changedEntries,
   insertEntries,
   insertVersion,
+  type ChangedEntry,
   type LockedBranch,
   type NewVersion,
   type VersionRow,
@@ -62,22 +56,16 @@ export interface Overlay {
   store(tx: Tx, row: VersionRow): Promise<VersionId>;
 }
 
-/** A path that a version changes; null where it removes it. */
-export interface ChangedEntry {
-  readonly path: string;
-  readonly entry: VersionEntry | null;
-}
-
 /** Makes versions: the one place where rows, totals, digest, references and event come together. */
 @Injectable()
 export class Commits {
   constructor(
-    @Inject(ARTIFACT_PRODUCER) private readonly artifacts: ArtifactProducer,
     @Inject(FILE_CATALOG) private readonly files: FileCatalog,
     @Inject(EVENT_BUS) private readonly events: EventBus,
     @Inject(DATASET_REPOSITORY) private readonly datasets: DatasetRepository,
     private readonly tree: VersionTree,
     private readonly lineages: Lineages,
+    private readonly documents: OverlayDocuments,
     private readonly checks: Checks,
   ) {}
 
@@ -207,7 +195,7 @@ export class Commits {
       fileCount: overlay.totals.files,
       totalSizeBytes: overlay.totals.sizeBytes,
     };
-    const document = await this.#storeDocument(tx, header, overlay);
+    const document = await this.documents.store(tx, header, overlay.entries());
     const place = await this.lineages.placeChild(tx, {
       dataset: datasetId,
       parent: head?.id ?? null,
@@ -314,31 +302,15 @@ export class Commits {
       entries: () => changedEntries(changes, files),
       store: async (inTx, row) => {
         const id = await insertVersion(inTx, row, totals);
-        await insertEntries(inTx, id, changes, row.place);
+        // Before the rows that refer to them: what the collector has taken meanwhile is missing.
         await this.files.addReferences(
           inTx,
           changes.flatMap(([, content]) => content?.fileId ?? []),
         );
+        await insertEntries(inTx, id, changes, row.place);
         return id;
       },
     };
-  }
-
-  /** Stores an overlay document, whose SHA-256 is the version's digest. */
-  async #storeDocument(
-    tx: Tx,
-    header: OverlayHeader,
-    overlay: Overlay,
-  ): Promise<{ fileId: FileId; digest: Sha256 }> {
-    const staged = await this.artifacts.stage({
-      stream: Readable.from(overlayDocument(header, documentEntries(overlay))),
-      fileType: 'json',
-      mimeType: OVERLAY_MEDIA_TYPE,
-    });
-    tx.afterRollback(() => void this.artifacts.discard([staged]));
-    const [document] = await this.artifacts.register(tx, [staged], { holder: null });
-    if (!document) throw new Error('An overlay document was not stored');
-    return { fileId: document.fileId, digest: document.sha256 };
   }
 
   /** Those of some paths that a version with an overlay over a position has. */
@@ -380,10 +352,6 @@ function requireOperations(operations: readonly VersionOperation[]): void {
     parsePath(operation.path, `operations.${index}.path`);
     if (operation.op === 'move') parsePath(operation.from, `operations.${index}.from`);
   });
-}
-
-async function* documentEntries(overlay: Overlay): AsyncGenerator<OverlayEntry> {
-  for await (const { path, entry } of overlay.entries()) yield entry ?? { path, removed: true };
 }
 
 /** A user's name, and the database's time. */

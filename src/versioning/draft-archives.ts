@@ -10,16 +10,18 @@ import { UNIT_OF_WORK, type Tx, type UnitOfWork } from '../core/contracts/unit-o
 import { hintsOfName } from '../core/file-names.js';
 import type { DatasetId, FileId, UserId, VersionId } from '../core/ids.js';
 import { NotFound } from '../core/problems.js';
-import { receivedFiles, type ReceivedFile } from './archive/tar-intake.js';
+import { receivedFiles } from './archive/tar-intake.js';
 import { Drafts, type Draft } from './drafts.js';
 import { refusePurged } from './purged-files.js';
 import { insertEntries } from './version-insert.js';
 
-/** How many files one transaction registers. */
-const BATCH = 256;
+/** So much of an archive is stored at once, in one transaction: so many files, or small ones' bytes. */
+const BATCH = { files: 1024, bytes: 8 * 1024 * 1024 };
 
-/** How many small files are being stored at once. */
-const LANES = 16;
+/** A file of a batch: in memory while it is small, staged where it is not. */
+type BatchedFile =
+  | { readonly path: string; readonly content: Buffer }
+  | { readonly path: string; readonly staged: StagedArtifact };
 
 /**
  * Puts a whole directory into a draft with one request. What arrives goes into a scratch, batch by
@@ -59,58 +61,54 @@ export class DraftArchives {
   }
 
   async #fill(scratch: VersionId, body: Readable): Promise<void> {
-    const lanes: Promise<unknown>[] = Array.from({ length: LANES }, () => Promise.resolve());
-    let batch: { path: string; staged: Promise<StagedArtifact> }[] = [];
-    let stored: Promise<void> = Promise.resolve();
+    let batch: BatchedFile[] = [];
+    let bytes = 0;
+    // While one batch is registered the next is staged and the one after that is read, and no more.
+    let storing: Promise<void> = Promise.resolve();
     try {
-      for await (const file of receivedFiles(body)) {
-        const lane = batch.length % LANES;
-        const staged =
-          file.content instanceof Readable
-            ? this.#stage(file)
-            : (lanes[lane] as Promise<unknown>).then(() => this.#stage(file));
-        lanes[lane] = staged.catch(() => undefined);
-        batch.push({ path: file.path, staged });
-        // A stream must be read to its end before the archive goes on to the next file.
-        if (file.content instanceof Readable) await staged;
-        if (batch.length === BATCH) {
-          await stored;
-          stored = this.#store(scratch, batch);
-          stored.catch(() => undefined);
-          batch = [];
+      for await (const { path, content, sizeBytes } of receivedFiles(body)) {
+        if (content instanceof Readable) {
+          // A stream must be read to its end before the archive goes on to the next file.
+          batch.push({ path, staged: await this.#stage(path, content, sizeBytes) });
+        } else {
+          batch.push({ path, content });
+          bytes += sizeBytes;
         }
+        if (batch.length < BATCH.files && bytes < BATCH.bytes) continue;
+        const previous = storing;
+        storing = this.#store(scratch, batch, previous);
+        // Seen when it is awaited; until then nobody looks.
+        storing.catch(() => undefined);
+        [batch, bytes] = [[], 0];
+        await previous;
       }
-      await stored;
-      await this.#store(scratch, batch);
+      await this.#store(scratch, batch, storing);
     } catch (error) {
-      await stored.catch(() => undefined);
-      const left = await Promise.allSettled(batch.map(({ staged }) => staged));
-      await this.artifacts.discard(
-        left.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : [])),
-      );
+      await storing.catch(() => undefined);
+      await this.artifacts.discard(stagedOf(batch));
       throw error;
     }
   }
 
-  #stage({ path, sizeBytes, content }: ReceivedFile): Promise<StagedArtifact> {
-    return this.artifacts.stage({
-      stream: content instanceof Readable ? content : Readable.from([content]),
-      expectedBytes: sizeBytes,
-      ...hintsOfName(path),
-    });
+  #stage(path: string, stream: Readable, expectedBytes: number): Promise<StagedArtifact> {
+    return this.artifacts.stage({ stream, expectedBytes, ...hintsOfName(path) });
   }
 
+  /** Stages a batch, and registers it once the one before it is; all of it or nothing. */
   async #store(
     scratch: VersionId,
-    batch: readonly { path: string; staged: Promise<StagedArtifact> }[],
+    batch: readonly BatchedFile[],
+    previous: Promise<void>,
   ): Promise<void> {
-    const results = await Promise.allSettled(batch.map(({ staged }) => staged));
-    const staged = results.flatMap((result) =>
-      result.status === 'fulfilled' ? [result.value] : [],
-    );
+    let staged = stagedOf(batch);
     try {
-      const failed = results.find((result) => result.status === 'rejected');
-      if (failed) throw failed.reason;
+      const small = batch.flatMap((file) => ('content' in file ? [file] : []));
+      const inputs = small.map(({ path, content }) => ({ content, ...hintsOfName(path) }));
+      const stagedSmall = (await this.artifacts.stageAll(inputs)).values();
+      staged = batch.map((file) =>
+        'staged' in file ? file.staged : (stagedSmall.next().value as StagedArtifact),
+      );
+      await previous;
       await this.unitOfWork.run((tx) => this.#insert(tx, scratch, batch, staged));
     } catch (error) {
       await this.artifacts.discard(staged);
@@ -159,4 +157,9 @@ export class DraftArchives {
       null,
     );
   }
+}
+
+/** What of a batch is staged already. */
+function stagedOf(batch: readonly BatchedFile[]): StagedArtifact[] {
+  return batch.flatMap((file) => ('staged' in file ? [file.staged] : []));
 }

@@ -3,12 +3,12 @@ import { FILE_CATALOG, type FileCatalog } from '../core/contracts/file-catalog.j
 import type { Tx } from '../core/contracts/unit-of-work.js';
 import { NothingChanged, RefMoved, type VersionRecord } from '../core/contracts/versions.js';
 import type { DatasetId, FileId, UserId, VersionId } from '../core/ids.js';
-import { Commits, type ChangedEntry } from './commits.js';
+import { Commits } from './commits.js';
 import { Drafts, type Draft } from './drafts.js';
 import { mergeContents, type Conflict } from './graph/merge.js';
 import type { Content } from './graph/overlay.js';
 import { EMPTY_POSITION, readPosition } from './position.js';
-import type { VersionRow } from './version-insert.js';
+import type { ChangedEntry, VersionRow } from './version-insert.js';
 import { SqlVersionReader } from './version-reader.js';
 import { versionById } from './version-rows.js';
 import { VersionTree } from './version-tree.js';

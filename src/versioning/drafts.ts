@@ -12,6 +12,7 @@ import {
   touchedPaths,
   type Change,
   type Content,
+  type TotalsDelta,
 } from './graph/overlay.js';
 import { parseRef } from './graph/ref.js';
 import { EMPTY_POSITION, readPosition, type ReadPosition } from './position.js';
@@ -180,26 +181,44 @@ export class Drafts {
 
   /** Puts what is in a scratch into its locked draft, and drops the scratch. */
   async absorb(tx: Tx, draft: Draft, scratch: VersionId): Promise<Draft> {
-    let current = draft;
+    const position = await readPosition(tx, draft.id);
+    const parent = await this.parentPosition(tx, draft);
     for (;;) {
-      const moved = await tx.query<{ path: string; fileId: FileId; metadata: null }>(
-        `DELETE FROM dataset_version_files WHERE version_id = $1 AND component_name IN (
-           SELECT component_name FROM dataset_version_files WHERE version_id = $1
-           ORDER BY component_name LIMIT $2)
-         RETURNING component_name AS path, file_id AS "fileId", metadata`,
+      const rows = await tx.query<{ path: string; fileId: FileId; metadata: null }>(
+        `SELECT component_name AS path, file_id AS "fileId", metadata FROM dataset_version_files
+         WHERE version_id = $1 ORDER BY component_name LIMIT $2`,
         [scratch, CHUNK],
       );
-      if (moved.length === 0) break;
-      const puts = moved.map(({ path, fileId }) => ({ op: 'put' as const, path, fileId }));
-      current = await this.apply(tx, current, puts);
-      // The draft has references of its own by now.
+      const paths = rows.map(({ path }) => path);
+      const last = paths.at(-1);
+      if (last === undefined) break;
+      const before = await this.tree.lookup(tx, position, paths);
+      const inParent = await this.tree.lookup(tx, parent, paths);
+      const changes = rows.map(({ path, ...content }) => [path, content] as const);
+      const asInParent = changes
+        .filter(([path, content]) => sameContent(content, inParent.get(path) ?? null))
+        .map(([path]) => path);
+      // Rows move with their references: only those that give way, or say nothing, let theirs go.
+      const dropped = await tx.query<{ fileId: FileId | null }>(
+        `DELETE FROM dataset_version_files
+         WHERE (version_id = $1 AND component_name = ANY($3::text[]))
+            OR (version_id = $2 AND component_name = ANY($4::text[]))
+         RETURNING file_id AS "fileId"`,
+        [draft.id, scratch, paths, asInParent],
+      );
+      await tx.query(
+        `UPDATE dataset_version_files SET version_id = $1
+         WHERE version_id = $2 AND component_name <= $3`,
+        [draft.id, scratch, last],
+      );
       await this.files.releaseReferences(
         tx,
-        moved.map(({ fileId }) => fileId),
+        dropped.flatMap(({ fileId }) => fileId ?? []),
       );
+      await this.#addToTotals(tx, draft.id, await this.weigh(tx, before, changes));
     }
     await tx.query('DELETE FROM dataset_versions WHERE id = $1', [scratch]);
-    return current;
+    return this.get(tx, draft.datasetId, draft.id);
   }
 
   async #one(tx: Reader, dataset: DatasetId, id: number, locking: string): Promise<Draft> {
@@ -254,10 +273,14 @@ export class Drafts {
       replaced.flatMap(({ fileId }) => fileId ?? []),
     );
     await insertEntries(tx, draft.id, rows, null);
+    await this.#addToTotals(tx, draft.id, delta);
+  }
+
+  async #addToTotals(tx: Tx, draft: VersionId, { files, sizeBytes }: TotalsDelta): Promise<void> {
     await tx.query(
       `UPDATE dataset_versions SET file_count = file_count + $2, total_size = total_size + $3,
          draft_touched_at = now() WHERE id = $1`,
-      [draft.id, delta.files, delta.sizeBytes],
+      [draft, files, sizeBytes],
     );
   }
 
@@ -266,7 +289,7 @@ export class Drafts {
     tx: Tx,
     before: ReadonlyMap<string, Content>,
     changes: readonly Change[],
-  ): Promise<{ files: number; sizeBytes: number }> {
+  ): Promise<TotalsDelta> {
     const ids = new Set([
       ...changes.flatMap(([, content]) => content?.fileId ?? []),
       ...changes.flatMap(([path]) => before.get(path)?.fileId ?? []),

@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers';
 import { FILE_CATALOG, type FileCatalog } from '../core/contracts/file-catalog.js';
 import { UNIT_OF_WORK, type UnitOfWork } from '../core/contracts/unit-of-work.js';
 import type { FileId, Sha256, VersionId } from '../core/ids.js';
-import type { ChangedEntry } from './commits.js';
+import type { ChangedEntry } from './version-insert.js';
 import { entryText } from './graph/document.js';
 import { parseRemovalRecord, sameTombstone, type Tombstone } from './graph/removal-record.js';
 import { tombstonesOf } from './removals.js';

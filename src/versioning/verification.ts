@@ -4,9 +4,9 @@ import { FILE_CATALOG, type FileCatalog } from '../core/contracts/file-catalog.j
 import { UNIT_OF_WORK, type UnitOfWork } from '../core/contracts/unit-of-work.js';
 import type { VersionRecord } from '../core/contracts/versions.js';
 import type { DatasetId, FileId, Sha256, VersionId } from '../core/ids.js';
-import type { ChangedEntry } from './commits.js';
 import { overlayDocument, type OverlayEntry, type OverlayHeader } from './graph/document.js';
 import { TombstoneVerification, type RemovedVersion } from './tombstone-verification.js';
+import type { ChangedEntry } from './version-insert.js';
 import { SqlVersionReader } from './version-reader.js';
 import { selectVersions } from './version-rows.js';
 

@@ -51,11 +51,17 @@ export function entryOf(
   return purged ? { ...entry, purged } : entry;
 }
 
+/** A path that a version changes; null where it removes it. */
+export interface ChangedEntry {
+  readonly path: string;
+  readonly entry: VersionEntry | null;
+}
+
 /** Changes with what is known of their files. */
 export async function* changedEntries(
   changes: readonly Change[],
   files: ReadonlyMap<FileId, VersionFile>,
-): AsyncGenerator<{ path: string; entry: VersionEntry | null }> {
+): AsyncGenerator<ChangedEntry> {
   for (const [path, content] of changes) {
     const file = content && files.get(content.fileId);
     if (!content || !file) yield { path, entry: null };

@@ -9,7 +9,7 @@ import {
 } from '../core/contracts/versions.js';
 import type { DatasetId, FileId, VersionId } from '../core/ids.js';
 import type { JsonObject } from '../core/json.js';
-import type { ChangedEntry } from './commits.js';
+import type { ChangedEntry } from './version-insert.js';
 import { sameContent, type Content } from './graph/overlay.js';
 import { readPosition } from './position.js';
 import { Refs } from './refs.js';

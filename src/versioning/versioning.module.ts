@@ -22,6 +22,7 @@ import { Drafts } from './drafts.js';
 import { History } from './history.js';
 import { DatasetLineage } from './lineage.entity.js';
 import { Lineages } from './lineages.js';
+import { OverlayDocuments } from './overlay-documents.js';
 import { MergesController } from './merges.controller.js';
 import { Merges } from './merges.js';
 import { DatasetPointer } from './pointer.entity.js';
@@ -79,6 +80,7 @@ import { VersionsService } from './versions.service.js';
     Drafts,
     History,
     Lineages,
+    OverlayDocuments,
     Merges,
     Refs,
     Purges,

@@ -129,6 +129,11 @@ export class FaultyBackend implements StorageBackend {
     };
   }
 
+  async stageAll(contents: readonly Uint8Array[]): Promise<StagedObject[]> {
+    this.faults.openStaging?.();
+    return this.inner.stageAll(contents);
+  }
+
   finalKey(staged: StagedObject, sha256: string): string {
     return this.inner.finalKey(staged, sha256);
   }

@@ -6,6 +6,7 @@ import type {
   Artifact,
   ArtifactInput,
   ArtifactProducer,
+  SmallArtifactInput,
   StagedArtifact,
 } from '../../src/core/contracts/artifact-producer.js';
 import type { DatasetRepository } from '../../src/core/contracts/dataset-repository.js';
@@ -21,6 +22,7 @@ import { TypeOrmUnitOfWork } from '../../src/platform/database/unit-of-work.js';
 import { Checks } from '../../src/versioning/checks.js';
 import { Commits } from '../../src/versioning/commits.js';
 import { Lineages } from '../../src/versioning/lineages.js';
+import { OverlayDocuments } from '../../src/versioning/overlay-documents.js';
 import { Refs } from '../../src/versioning/refs.js';
 import { VersionTree } from '../../src/versioning/version-tree.js';
 
@@ -49,6 +51,14 @@ export class MemoryStorage implements ArtifactProducer, FileCatalog {
       compressionType: null,
       metadata: {},
     };
+  }
+
+  async stageAll(inputs: readonly SmallArtifactInput[]): Promise<StagedArtifact[]> {
+    const staged: StagedArtifact[] = [];
+    for (const { content, ...input } of inputs) {
+      staged.push(await this.stage({ stream: Readable.from([content]), ...input }));
+    }
+    return staged;
   }
 
   async register(tx: Tx, staged: readonly StagedArtifact[]): Promise<Artifact[]> {
@@ -180,11 +190,11 @@ export class VersioningFixture {
   readonly refs = new Refs(this.datasets);
   readonly commits = new Commits(
     this.storage,
-    this.storage,
     this.events,
     this.datasets,
     this.tree,
     this.lineages,
+    new OverlayDocuments(this.storage),
     this.checks,
   );
   readonly unitOfWork: TypeOrmUnitOfWork;

@@ -112,6 +112,27 @@ export function describeStorageBackend(name: string, make: () => Promise<Backend
         expect(await buffer(await backend.open(key))).toEqual(empty);
       });
 
+      it.each([3, 200])('stages %s small contents at once, an empty one too', async (count) => {
+        const contents = Array.from({ length: count }, (_, index) =>
+          index === 0 ? Buffer.alloc(0) : randomBytes(1 + ((index * 37) % 9000)),
+        );
+        const staged = await backend.stageAll(contents);
+        expect(staged.map(({ sizeBytes }) => sizeBytes)).toEqual(
+          contents.map(({ length }) => length),
+        );
+        const keys = await Promise.all(
+          staged.map((each, index) => backend.finalize(each, digestOf(contents[index]!))),
+        );
+        const other = await underTest.reopen();
+        for (const [index, key] of keys.entries()) {
+          expect(await buffer(await other.open(key))).toEqual(contents[index]);
+        }
+      });
+
+      it('stages none of no contents', async () => {
+        expect(await backend.stageAll([])).toEqual([]);
+      });
+
       it('gives every staging place a key of its own', async () => {
         const staged = await Promise.all(Array.from({ length: 50 }, () => stage(backend)));
         expect(new Set(staged.map(({ stagedKey }) => stagedKey)).size).toBe(50);

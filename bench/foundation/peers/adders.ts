@@ -36,7 +36,7 @@ function inWorkTree(
   source: Source,
   program: { name: string; atMostRounds?: number },
   note: string,
-  steps: { init: string[][]; add: string[] },
+  steps: { init: string[][]; add: string[][] },
 ): Contestant {
   const { name } = program;
   let folder: string;
@@ -57,7 +57,7 @@ function inWorkTree(
       await cp(source.folder, path.join(folder, 'added'), { recursive: true });
       await run('sync', []);
       return timed(async () => {
-        await run('git', steps.add, { cwd: folder, env });
+        for (const step of steps.add) await run('git', step, { cwd: folder, env });
         await run('sync', ['-f', folder]);
       });
     },
@@ -69,24 +69,38 @@ function inWorkTree(
   };
 }
 
-export function gitAnnex(bench: Bench, source: Source): Contestant {
-  const note = '`git annex add` in a new repository, default settings (SHA256E)';
+/** What a peer is to do besides recording the files. */
+interface Extent {
+  /** Make a version of them, as a commit to Varve does. */
+  readonly commit?: boolean;
+}
+
+const COMMIT = ['commit', '--quiet', '--message', 'add'];
+
+export function gitAnnex(
+  bench: Bench,
+  source: Source,
+  { commit = false }: Extent = {},
+): Contestant {
+  const steps = commit ? '`git annex add` and `git commit`' : '`git annex add`';
+  const note = `${steps} in a new repository, default settings (SHA256E)`;
   // Ten thousand files take it a minute.
   const atMostRounds = source.count > 1 ? 1 : undefined;
   return inWorkTree(bench, source, { name: 'git-annex', atMostRounds }, note, {
     init: [['annex', 'init', '--quiet', 'bench']],
-    add: ['annex', 'add', '--quiet', 'added'],
+    add: [['annex', 'add', '--quiet', 'added'], ...(commit ? [COMMIT] : [])],
   });
 }
 
-export function gitLfs(bench: Bench, source: Source): Contestant {
-  const note = '`git add` in a new repository that tracks everything with LFS';
+export function gitLfs(bench: Bench, source: Source, { commit = false }: Extent = {}): Contestant {
+  const steps = commit ? '`git add` and `git commit`' : '`git add`';
+  const note = `${steps} in a new repository that tracks everything with LFS`;
   return inWorkTree(bench, source, { name: 'git-lfs' }, note, {
     init: [
       ['lfs', 'install', '--local'],
       ['lfs', 'track', 'added/**'],
     ],
-    add: ['add', 'added'],
+    add: [['add', 'added'], ...(commit ? [COMMIT] : [])],
   });
 }
 
@@ -109,6 +123,57 @@ export function restic(bench: Bench, source: Source): Contestant {
       });
     },
     clear: () => rm(folder, { recursive: true, force: true }),
+  };
+}
+
+export function borg(bench: Bench, source: Source): Contestant {
+  let folder: string;
+  let env: Record<string, string>;
+  return {
+    name: 'borg',
+    note: '`borg create` into a new local repository without encryption (syncs its segments itself)',
+    async setUp() {
+      await findProgram('borg', 'borgbackup');
+      env = { ...(await environment(bench)), BORG_BASE_DIR: await bench.folder('borg-home') };
+      folder = path.join(bench.root, `borg-${source.count}`);
+    },
+    async run() {
+      await run('borg', ['init', '--encryption', 'none', folder], { env });
+      await run('sync', []);
+      return timed(async () => {
+        await run('borg', ['create', `${folder}::added`, source.folder], { env });
+      });
+    },
+    clear: () => rm(folder, { recursive: true, force: true }),
+  };
+}
+
+export function datalad(bench: Bench, source: Source): Contestant {
+  let folder: string;
+  let env: Record<string, string>;
+  return {
+    name: 'datalad',
+    note: `\`datalad save\` in a new dataset, default settings; ${SYNC}`,
+    // Ten thousand files take it most of a minute.
+    atMostRounds: 1,
+    async setUp() {
+      await findProgram('datalad');
+      env = await environment(bench);
+      folder = path.join(bench.root, `datalad-${source.count}`);
+    },
+    async run() {
+      await run('datalad', ['create', folder], { env });
+      await cp(source.folder, path.join(folder, 'added'), { recursive: true });
+      await run('sync', []);
+      return timed(async () => {
+        await run('datalad', ['save', '--message', 'add'], { cwd: folder, env });
+        await run('sync', ['-f', folder]);
+      });
+    },
+    async clear() {
+      await run('chmod', ['-R', 'u+w', folder]);
+      await rm(folder, { recursive: true, force: true });
+    },
   };
 }
 

@@ -1,10 +1,12 @@
 import type { Readable } from 'node:stream';
 import { token } from '../token.js';
 
-/** Bytes that have been written and synced, but are not yet under their final key. */
+/** Bytes that have been written, but are not yet under their final key. */
 export interface StagedObject {
   readonly stagedKey: string;
   readonly sizeBytes: number;
+  /** They are durable only once they are final; without it they are so from now on. */
+  readonly isUnsynced?: boolean;
 }
 
 /**
@@ -60,6 +62,12 @@ export interface StorageBackend {
 
   /** Opens a staging place under a fresh key. */
   openStaging(): Promise<StagingSink>;
+
+  /**
+   * Stages small contents that are in memory already, all of them or none. They become durable when
+   * they become final: what is synced together costs a fraction of what a sync each does.
+   */
+  stageAll(contents: readonly Uint8Array[]): Promise<StagedObject[]>;
 
   /**
    * The key under which `finalize` will put staged bytes: known beforehand, so that the row can name

@@ -1,16 +1,23 @@
 import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { hash } from 'node:crypto';
 import { ACCESS_POLICY, type AccessPolicy } from '../../core/contracts/access-policy.js';
 import type {
   Artifact,
   ArtifactInput,
   ArtifactProducer,
   Registration,
+  SmallArtifactInput,
   StagedArtifact,
 } from '../../core/contracts/artifact-producer.js';
 import { AUDIT_TRAIL, type AuditTrail } from '../../core/contracts/audit-trail.js';
 import { EVENT_BUS, type EventBus } from '../../core/contracts/event-bus.js';
-import { STORAGE_BACKEND, type StorageBackend } from '../../core/contracts/storage-backend.js';
+import {
+  STORAGE_BACKEND,
+  type StagedObject,
+  type StorageBackend,
+} from '../../core/contracts/storage-backend.js';
 import { UNIT_OF_WORK, type Tx, type UnitOfWork } from '../../core/contracts/unit-of-work.js';
+import type { Sha256 } from '../../core/ids.js';
 import type { Principal } from '../../core/principal.js';
 import { CONFIG, type Config } from '../../platform/config/config.js';
 import { RequestContext } from '../../platform/logging/request-context.js';
@@ -88,6 +95,21 @@ export class StreamArtifactProducer implements ArtifactProducer, OnApplicationSh
       if (!input.leaveOpen) stream.destroy();
       throw error;
     }
+  }
+
+  async stageAll(inputs: readonly SmallArtifactInput[]): Promise<StagedArtifact[]> {
+    const objects = await this.backend.stageAll(inputs.map(({ content }) => content));
+    return inputs.map(({ content, fileType, mimeType }, index) => {
+      this.receivedBytes.inc(content.length);
+      return {
+        ...(objects[index] as StagedObject),
+        sha256: hash('sha256', content, 'hex') as Sha256,
+        fileType: fileType ?? null,
+        mimeType: mimeType ?? UNKNOWN_TYPE,
+        compressionType: null,
+        metadata: {},
+      };
+    });
   }
 
   async register(

@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http';
 import { PassThrough, Readable } from 'node:stream';
-import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { extract, type Header } from 'tar-stream';
@@ -39,7 +38,7 @@ export async function* receivedFiles(body: Readable): AsyncGenerator<ReceivedFil
       const sizeBytes = entry.header.size ?? 0;
       if (path === null) entry.resume();
       else if (sizeBytes <= SMALL_FILE_BYTES) {
-        yield { path, sizeBytes, content: await buffer(entry) };
+        yield { path, sizeBytes, content: await whole(entry) };
       } else {
         const content = Readable.from(chunksOf(entry, body), { objectMode: false });
         yield { path, sizeBytes, content };
@@ -51,6 +50,13 @@ export async function* receivedFiles(body: Readable): AsyncGenerator<ReceivedFil
   } finally {
     extraction.destroy();
   }
+}
+
+/** A small file's content. Not by `node:stream/consumers`: its way through a Blob takes ten times as long. */
+async function whole(entry: unknown): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of entry as AsyncIterable<Buffer>) chunks.push(chunk);
+  return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
 }
 
 /** The chunks of a large file; what cuts them short is the archive's fault here as well. */

@@ -1,3 +1,4 @@
+import { platform, release } from 'node:os';
 import { GroupCommit } from '../../../platform/database/group-commit.js';
 import { WorkerThread, workerProgram } from '../../worker-thread.js';
 import { DIRECTORY_MODE, UNSYNCABLE } from './durable-directories.js';
@@ -7,13 +8,23 @@ export interface Move {
   readonly root: string;
   readonly from: string;
   readonly to: string;
+  /** Its content has yet to be synced as well. */
+  readonly isUnsynced: boolean;
 }
 
 /** What the disk's threads are asked. */
 export type DiskRequest =
   | { readonly step: 'write'; readonly file: string; readonly bytes: Uint8Array<ArrayBuffer> }
+  | {
+      readonly step: 'write-all';
+      readonly files: readonly { readonly file: string; readonly sizeBytes: number }[];
+      /** Their contents, one after the other. */
+      readonly bytes: Uint8Array<ArrayBuffer>;
+    }
   | { readonly step: 'move'; readonly moves: readonly Move[] }
-  | { readonly step: 'sync'; readonly directories: readonly string[] };
+  | { readonly step: 'sync'; readonly kind: SyncedKind; readonly paths: readonly string[] };
+
+type SyncedKind = 'file' | 'directory';
 
 /** An error of the operating system, on its way between threads. */
 export interface DiskFailure {
@@ -24,8 +35,8 @@ export interface DiskFailure {
 export interface DiskAnswer {
   /** For each file that was to be moved, or for all of the request; null where all went well. */
   readonly failures: readonly (DiskFailure | null)[];
-  /** The directories that have to be synced for it to last. */
-  readonly changed: readonly string[];
+  /** The files, and then the directories, that have to be synced for it to last. */
+  readonly unsynced: Readonly<Record<SyncedKind, readonly string[]>>;
 }
 
 /** What a thread is started with. */
@@ -33,6 +44,8 @@ export interface DiskSettings {
   readonly fileMode: number;
   readonly directoryMode: number;
   readonly unsyncable: readonly string[];
+  /** Whether syncing the whole file system tells of everything that could not be written. */
+  readonly syncsFileSystem: boolean;
 }
 
 export const FILE_MODE = 0o640;
@@ -41,7 +54,7 @@ export const FILE_MODE = 0o640;
 const MAX_WRITERS = 8;
 
 /** One group after the other: what one has made, the next takes for durable. */
-const MOVES = { items: 256, groups: 1 };
+const MOVES = { items: 1024, groups: 1 };
 
 /** A thread that nobody has asked for anything for so long gives its memory back. */
 const IDLE_MS = 10_000;
@@ -50,7 +63,14 @@ const SETTINGS: DiskSettings = {
   fileMode: FILE_MODE,
   directoryMode: DIRECTORY_MODE,
   unsyncable: UNSYNCABLE,
+  // syncfs(2) tells of failed writes since Linux 5.8.
+  syncsFileSystem: platform() === 'linux' && isAtLeast(release(), 5, 8),
 };
+
+function isAtLeast(version: string, major: number, minor: number): boolean {
+  const [ofMajor = 0, ofMinor = 0] = version.split('.').map(Number);
+  return ofMajor > major || (ofMajor === major && ofMinor >= minor);
+}
 
 class DiskThread extends WorkerThread<DiskRequest, DiskAnswer> {
   private readonly stopWhenIdle = setTimeout(() => {
@@ -87,6 +107,21 @@ export class DiskThreads {
     throwFirst(failures);
   }
 
+  /** Writes new files, all of them or none, and does not sync them. */
+  async writeAll(files: readonly string[], contents: readonly Uint8Array[]): Promise<void> {
+    // In memory of its own, which the thread takes along.
+    const bytes = new Uint8Array(contents.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const content of contents) {
+      bytes.set(content, at);
+      at += content.length;
+    }
+    const sized = files.map((file, i) => ({ file, sizeBytes: contents[i]?.length ?? 0 }));
+    const request: DiskRequest = { step: 'write-all', files: sized, bytes };
+    const { failures } = await this.chooseWriter().ask(request, [bytes.buffer]);
+    throwFirst(failures);
+  }
+
   /** Renames a file into a directory that is made where there is none; durable when it resolves. */
   move(one: Move): Promise<void> {
     return this.moves.submit(one);
@@ -94,8 +129,18 @@ export class DiskThreads {
 
   private async moveGroup(moves: readonly Move[]): Promise<PromiseSettledResult<void>[]> {
     if (!this.mover?.isAlive) this.mover = new DiskThread();
-    const { failures, changed } = await this.mover.ask({ step: 'move', moves });
-    await this.sync(changed);
+    const { failures, unsynced } = await this.mover.ask({ step: 'move', moves });
+    try {
+      // Side by side: a journal writes down in one go what it is asked to together.
+      await Promise.all([
+        this.syncAll('file', unsynced.file),
+        this.syncAll('directory', unsynced.directory),
+      ]);
+    } catch (error) {
+      // The mover takes these directories for durable; the next one will look again.
+      await this.mover.stop();
+      throw error;
+    }
     return failures.map((failure) =>
       failure
         ? { status: 'rejected', reason: asError(failure) }
@@ -103,21 +148,15 @@ export class DiskThreads {
     );
   }
 
-  /** Syncs directories side by side: one after the other, each would wait for the disk alone. */
-  private async sync(directories: readonly string[]): Promise<void> {
-    const shareSize = Math.ceil(directories.length / MAX_WRITERS);
+  /** Syncs side by side: one after the other, each would wait for the disk alone. */
+  private async syncAll(kind: SyncedKind, paths: readonly string[]): Promise<void> {
+    const shareSize = Math.ceil(paths.length / MAX_WRITERS);
     const shares: Promise<DiskAnswer>[] = [];
-    for (let at = 0; at < directories.length; at += shareSize) {
-      const share = directories.slice(at, at + shareSize);
-      shares.push(this.chooseWriter().ask({ step: 'sync', directories: share }));
+    for (let at = 0; at < paths.length; at += shareSize) {
+      const share = paths.slice(at, at + shareSize);
+      shares.push(this.chooseWriter().ask({ step: 'sync', kind, paths: share }));
     }
-    try {
-      for (const { failures } of await Promise.all(shares)) throwFirst(failures);
-    } catch (error) {
-      // The mover takes these directories for durable; the next one will look again.
-      await this.mover?.stop();
-      throw error;
-    }
+    for (const { failures } of await Promise.all(shares)) throwFirst(failures);
   }
 
   private chooseWriter(): DiskThread {

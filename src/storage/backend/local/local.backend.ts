@@ -82,18 +82,29 @@ export class LocalBackend implements StorageBackend {
     return new LocalStagingSink(diskThreads, pathOfKey(this.root, key), key);
   }
 
+  async stageAll(contents: readonly Uint8Array[]): Promise<StagedObject[]> {
+    const staged = contents.map(({ length: sizeBytes }) => {
+      return { stagedKey: `${STAGING}/${randomUUID()}`, sizeBytes, isUnsynced: true };
+    });
+    const files = staged.map(({ stagedKey }) => pathOfKey(this.root, stagedKey));
+    await diskThreads.writeAll(files, contents).catch((error: unknown) => {
+      throw asStorageError(error);
+    });
+    return staged;
+  }
+
   finalKey(_staged: StagedObject, sha256: string): string {
     return keyOfContent(sha256);
   }
 
   async finalize(staged: StagedObject, sha256: string): Promise<string> {
     const key = keyOfContent(sha256);
-    await this.move(staged.stagedKey, pathOfKey(this.root, key));
+    await this.move(staged, pathOfKey(this.root, key));
     return key;
   }
 
   finalizeRecord(staged: StagedObject, key: string): Promise<void> {
-    return this.move(staged.stagedKey, pathOfRecordKey(this.root, key));
+    return this.move(staged, pathOfRecordKey(this.root, key));
   }
 
   async discard(stagedKey: string): Promise<void> {
@@ -164,10 +175,10 @@ export class LocalBackend implements StorageBackend {
     }
   }
 
-  private async move(stagedKey: string, to: string): Promise<void> {
+  private async move({ stagedKey, isUnsynced = false }: StagedObject, to: string): Promise<void> {
     const from = pathOfStagedKey(this.root, stagedKey);
     try {
-      await diskThreads.move({ root: this.root, from, to });
+      await diskThreads.move({ root: this.root, from, to, isUnsynced });
     } catch (error) {
       if (codeOf(error) === 'ENOENT') throw new ObjectMissing(stagedKey);
       throw asStorageError(error);
