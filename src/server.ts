@@ -2,6 +2,7 @@ import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { Server } from 'node:http';
 import { AppModule, type AppOptions } from './app.module.js';
+import { serveEventDescription } from './events/catalogue/asyncapi.js';
 import { Draining } from './platform/health/draining.js';
 import { serveApiDescription } from './platform/http/openapi.js';
 import { RequestContext } from './platform/logging/request-context.js';
@@ -42,6 +43,7 @@ export function configureApi(app: HttpApplication): void {
   // ETags are digests of contents and versions here, never of a serialised answer.
   app.disable('etag');
   serveApiDescription(app);
+  serveEventDescription(app);
 }
 
 /**
@@ -49,7 +51,7 @@ export function configureApi(app: HttpApplication): void {
  * runs is cut off.
  */
 export async function drain(app: HttpApplication, graceMs: number): Promise<void> {
-  app.get(Draining, { strict: false }).started = true;
+  app.get(Draining, { strict: false }).begin();
   const server = app.getHttpServer();
   const ended = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();

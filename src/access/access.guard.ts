@@ -18,8 +18,6 @@ import { judge } from './sql-access-policy.js';
 /** Where @nestjs/swagger keeps what `@ApiOperation` says; it does not export the name. */
 const API_OPERATION = 'swagger/apiOperation';
 
-const BEARER = /^Bearer +([\x21-\x7e]+) *$/i;
-
 /** Closes every operation to everybody but those whom its access decorator lets in. */
 @Injectable()
 export class AccessGuard implements CanActivate {
@@ -61,8 +59,7 @@ export class AccessGuard implements CanActivate {
   }
 
   private async identify(request: Request): Promise<Principal> {
-    const secret = BEARER.exec(request.headers.authorization ?? '')?.[1];
-    const principal = secret ? await this.authenticator.authenticate(secret) : null;
+    const principal = await this.authenticator.identify(request.headers.authorization ?? '');
     if (!principal) throw new Unauthenticated();
     return principal;
   }

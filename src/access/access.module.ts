@@ -3,6 +3,7 @@ import { APP_GUARD } from '@nestjs/core';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { ACCESS_POLICY } from '../core/contracts/access-policy.js';
 import { AUDIT_TRAIL } from '../core/contracts/audit-trail.js';
+import { AUTHENTICATOR } from '../core/contracts/authenticator.js';
 import { bind } from '../core/token.js';
 import { AccessGuard } from './access.guard.js';
 import { AdminBootstrap } from './admin-bootstrap.js';
@@ -51,8 +52,9 @@ import { UsersService } from './users.service.js';
     UsersService,
     bind(ACCESS_POLICY, SqlAccessPolicy),
     bind(AUDIT_TRAIL, SqlAuditTrail),
+    bind(AUTHENTICATOR, Authenticator),
     { provide: APP_GUARD, useClass: AccessGuard },
   ],
-  exports: [ACCESS_POLICY, AUDIT_TRAIL, AdminBootstrap],
+  exports: [ACCESS_POLICY, AUDIT_TRAIL, AUTHENTICATOR, AdminBootstrap],
 })
 export class AccessModule {}

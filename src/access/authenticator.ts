@@ -1,9 +1,12 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
+import type { PrincipalAuthenticator } from '../core/contracts/authenticator.js';
 import { UNIT_OF_WORK, type Tx, type UnitOfWork } from '../core/contracts/unit-of-work.js';
 import type { ApiKeyId, Sha256, UserId } from '../core/ids.js';
 import type { Principal, Role } from '../core/principal.js';
 import { hashSecret } from './key-secret.js';
+
+const BEARER = /^Bearer +([\x21-\x7e]+) *$/i;
 
 /** How long an answer may be given again: whoever is shut out is out on every replica after that. */
 const FRESH_MS = 500;
@@ -17,11 +20,16 @@ interface Lookup {
 
 /** Tells who a secret belongs to. */
 @Injectable()
-export class Authenticator {
+export class Authenticator implements PrincipalAuthenticator {
   private readonly logger = new Logger(Authenticator.name);
   private readonly lookups = new LRUCache<Sha256, Lookup>({ max: MAX_REMEMBERED });
 
   constructor(@Inject(UNIT_OF_WORK) private readonly unitOfWork: UnitOfWork) {}
+
+  async identify(credentials: string): Promise<Principal | null> {
+    const secret = BEARER.exec(credentials)?.[1];
+    return secret === undefined ? null : this.authenticate(secret);
+  }
 
   /** Whoever holds the secret; null unless it is a living key of a living user. */
   authenticate(secret: string): Promise<Principal | null> {

@@ -1,4 +1,10 @@
 import { Module } from '@nestjs/common';
+import { LiveStreams } from './live/live-streams.js';
+import { SseController } from './live/sse.controller.js';
+import { WsGateway } from './live/ws-gateway.js';
+import { EventAccess } from './log/event-access.js';
+import { EventsController } from './log/events.controller.js';
+import { LogQuery } from './log/log-query.js';
 import { EventRetention } from './retention.js';
 import { DeadLettersController } from './subscriptions/dead-letters.controller.js';
 import { SubscriptionAdmin } from './subscriptions/subscription-admin.js';
@@ -6,7 +12,7 @@ import { SubscriptionsController } from './subscriptions/subscriptions.controlle
 
 /** What is asked of the bus over HTTP, and its housekeeping. */
 @Module({
-  controllers: [SubscriptionsController, DeadLettersController],
-  providers: [EventRetention, SubscriptionAdmin],
+  controllers: [EventsController, SseController, SubscriptionsController, DeadLettersController],
+  providers: [EventAccess, EventRetention, LiveStreams, LogQuery, SubscriptionAdmin, WsGateway],
 })
 export class EventsApiModule {}

@@ -478,6 +478,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read the log of what happened, the oldest first
+         * @description As far back as `EVENT_RETENTION`. You see the events about what you may read now; those about neither a dataset nor a file are for administrators.
+         */
+        get: operations["listEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow what happens, as Server-Sent Events or over a WebSocket
+         * @description From `Last-Event-ID` or `after`, without a gap or a double; otherwise from now. The id of each message is the event’s `cursor`, its data the event. A message of the type `end` says why the server ends the stream: `access-withdrawn`, `too-slow`, `server-stopping` or `failed`. An upgrade to a WebSocket takes messages `{"action": "subscribe", "id": "…", "type": ["dataset.**"], "after": "…"}` and `{"action": "unsubscribe", "id": "…"}`.
+         */
+        get: operations["streamEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events/subscriptions": {
         parameters: {
             query?: never;
@@ -1917,6 +1957,61 @@ export interface components {
             complete: boolean;
             /** @description The first that is not. */
             broken: components["schemas"]["ChainBreakView"] | null;
+        };
+        EventView: {
+            /**
+             * @example 1.0
+             * @enum {string}
+             */
+            specversion: "1.0";
+            /**
+             * Format: uuid
+             * @description The same however often the event is told.
+             * @example 5b0e7a0e-9a1c-4c0e-8a57-0d2f6f7d1c7e
+             */
+            id: string;
+            /** @example /varve */
+            source: string;
+            /** @example dataset.version.created */
+            type: string;
+            /** @example dataset/12 */
+            subject: string;
+            /**
+             * Format: date-time
+             * @example 2026-03-01T12:00:00.000000Z
+             */
+            time: string;
+            /**
+             * @example application/json
+             * @enum {string}
+             */
+            datacontenttype: "application/json";
+            /**
+             * @description The request that it came from.
+             * @example a3f1…
+             */
+            correlationid: string | null;
+            /**
+             * @example {
+             *       "datasetId": 12
+             *     }
+             */
+            data: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description Where it stands in the log: resume after it. Opaque.
+             * @example 7431-1204
+             */
+            cursor: string;
+        };
+        EventPage: {
+            items: components["schemas"]["EventView"][];
+            /**
+             * @description Sent as `after` it asks for what follows; null where nothing does at present: go on after the last event’s `cursor` later, or follow the stream. A page may hold fewer events than asked for, or none, and yet not be the last.
+             * @example null
+             */
+            nextCursor: string | null;
         };
         SubscriptionView: {
             /** @example storage.release-dataset */
@@ -5200,6 +5295,108 @@ export interface operations {
             };
             /** @description Forbidden (`forbidden`) */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    listEvents: {
+        parameters: {
+            query?: {
+                /** @description A type, or one with wildcards: `dataset.*` matches one segment, `dataset.**` any number. Several are divided by commas. */
+                type?: string;
+                /** @description What they are about. */
+                subject?: string;
+                /** @description The `cursor` of an event, or a `nextCursor`: what comes after it is asked for. */
+                after?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventPage"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    streamEvents: {
+        parameters: {
+            query?: {
+                /** @description A type, or one with wildcards: `dataset.*` matches one segment, `dataset.**` any number. Several are divided by commas. */
+                type?: string;
+                /** @description What they are about. */
+                subject?: string;
+                /** @description The `cursor` of an event, or a `nextCursor`: what comes after it is asked for. */
+                after?: string;
+            };
+            header?: {
+                /** @description The id of the last event that was received; sent by EventSource by itself. */
+                "Last-Event-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Events, for as long as the connection lasts */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unavailable (`unavailable`) */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

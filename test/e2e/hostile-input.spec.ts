@@ -186,6 +186,13 @@ function send(
       },
       (res) => {
         const chunks: Buffer[] = [];
+        if (res.headers['content-type']?.startsWith('text/event-stream')) {
+          // It would not end; that it began is the answer.
+          resolve_({ status: res.statusCode ?? 0, type: 'text/event-stream', body: '' });
+          res.on('error', () => undefined);
+          req.destroy();
+          return;
+        }
         res.on('data', (chunk: Buffer) => chunks.push(chunk));
         res.on('error', reject);
         res.on('end', () =>

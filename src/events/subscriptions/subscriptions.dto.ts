@@ -2,9 +2,8 @@ import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsISO8601, IsOptional, IsString, Matches, MaxLength } from 'class-validator';
 import type { DomainEvent } from '../../core/contracts/event-bus.js';
 import { PageQuery } from '../../platform/http/paging.js';
+import { CURSOR_EXAMPLE, CURSOR_PATTERN } from '../log/events.dto.js';
 
-export const CURSOR_EXAMPLE = '7431-1204';
-export const CURSOR_PATTERN = /^\d{1,20}-\d{1,19}$/;
 export const MAX_NAME = 200;
 
 export class RewindDto {

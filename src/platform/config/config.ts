@@ -55,6 +55,12 @@ const schema = z.object({
   EVENT_RETENTION: duration('30d').describe(
     'How long events can be read again, and dead letters are kept',
   ),
+  EVENT_STREAM_HEARTBEAT: duration('15s').describe(
+    'How often a live stream shows that it lives, and its reader is asked for anew',
+  ),
+  EVENT_STREAM_LIMIT: wholeNumber(5_000, 1, 1_000_000).describe(
+    'How many live streams one process holds open',
+  ),
   ADMIN_TOKEN: z
     .string()
     .min(16, 'takes 16 characters or more')

@@ -1,6 +1,8 @@
-import { Module } from '@nestjs/common';
+import { Global, Module } from '@nestjs/common';
 import { Draining } from './draining.js';
 import { HealthController } from './health.controller.js';
 
-@Module({ controllers: [HealthController], providers: [Draining] })
+/** Whether the server is well, and whether it is about to stop. */
+@Global()
+@Module({ controllers: [HealthController], providers: [Draining], exports: [Draining] })
 export class HealthModule {}

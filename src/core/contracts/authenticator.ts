@@ -1,0 +1,13 @@
+import type { Principal } from '../principal.js';
+import { token } from '../token.js';
+
+/**
+ * Who somebody is, for what outlives the request that proved it: a stream asks again and again, and
+ * ends once its key is revoked or its user shut out.
+ */
+export interface PrincipalAuthenticator {
+  /** Whoever the credentials (the value of an `Authorization` header) belong to; null for nobody. */
+  identify(credentials: string): Promise<Principal | null>;
+}
+
+export const AUTHENTICATOR = token<PrincipalAuthenticator>('AUTHENTICATOR');
