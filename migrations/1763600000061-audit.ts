@@ -206,6 +206,8 @@ const AUDITED = `
   SELECT audit_table('datasets', 'dataset', '{id}', 'id', 'created_by', '{}',
     '{updated_at,last_version_number}');
   SELECT audit_table('dataset_tags', 'dataset-tag', '{dataset_id,tag_name}', 'dataset_id');
+  SELECT audit_table('webhooks', 'webhook', '{id}', '', 'user_id', '{secret,previous_secret}',
+    '{failing_since}');
   SELECT audit_table('dataset_versions', 'version', '{id}', 'dataset_id', 'created_by', '{}',
     '{lineage_id,lineage_depth,lineage_rows,snapshot_lineage_id}');
   SELECT audit_table('dataset_pointers', 'pointer', '{dataset_id,pointer_name}', 'dataset_id', '',

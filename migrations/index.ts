@@ -8,6 +8,7 @@ import { RemovedVersions1763600000010 } from './1763600000010-removed-versions.j
 import { Purges1763600000011 } from './1763600000011-purges.js';
 import { Records1763600000020 } from './1763600000020-records.js';
 import { EventSubscriptions1763600000050 } from './1763600000050-event-subscriptions.js';
+import { Webhooks1763600000051 } from './1763600000051-webhooks.js';
 import { Permissions1763600000060 } from './1763600000060-permissions.js';
 import { Audit1763600000061 } from './1763600000061-audit.js';
 
@@ -23,6 +24,7 @@ export const MIGRATIONS = [
   Purges1763600000011,
   Records1763600000020,
   EventSubscriptions1763600000050,
+  Webhooks1763600000051,
   Permissions1763600000060,
   Audit1763600000061,
 ];

@@ -3,6 +3,7 @@ import { AccessModule } from './access/access.module.js';
 import { DatasetsModule } from './datasets/datasets.module.js';
 import { EventsApiModule } from './events/events-api.module.js';
 import { EventsModule } from './events/events.module.js';
+import { WebhooksModule } from './events/webhooks/webhooks.module.js';
 import { CONFIG, type Config } from './platform/config/config.js';
 import { DatabaseModule } from './platform/database/database.module.js';
 import { HealthModule } from './platform/health/health.module.js';
@@ -51,6 +52,7 @@ export class AppModule {
         HttpModule,
         EventsModule,
         EventsApiModule,
+        WebhooksModule,
         StorageModule,
         RecordsModule,
         DatasetsModule,

@@ -31,6 +31,16 @@ export class Authenticator implements PrincipalAuthenticator {
     return secret === undefined ? null : this.authenticate(secret);
   }
 
+  async principalOf(user: UserId): Promise<Principal | null> {
+    const [row] = await this.unitOfWork.read((tx) =>
+      tx.query<{ name: string; role: Role }>(
+        'SELECT name, role FROM users WHERE id = $1 AND disabled_at IS NULL',
+        [user],
+      ),
+    );
+    return row ? { userId: user, name: row.name, role: row.role, keyId: null } : null;
+  }
+
   /** Whoever holds the secret; null unless it is a living key of a living user. */
   authenticate(secret: string): Promise<Principal | null> {
     const hash = hashSecret(secret);

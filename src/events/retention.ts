@@ -23,6 +23,10 @@ const FORGETTING = {
      SELECT id FROM event_deliveries WHERE state = 'dead'
        AND died_at < now() - $1 * interval '1 millisecond' ORDER BY id LIMIT $2)
    RETURNING 1`,
+  webhookDeliveries: `DELETE FROM webhook_deliveries WHERE id IN (
+     SELECT id FROM webhook_deliveries
+     WHERE ended_at < now() - $1 * interval '1 millisecond' LIMIT $2)
+   RETURNING 1`,
   handledEvents: `DELETE FROM handled_events WHERE ctid IN (
      SELECT ctid FROM handled_events
      WHERE handled_at < now() - $1 * interval '1 millisecond' LIMIT $2)
@@ -48,6 +52,7 @@ export class EventRetention implements OnModuleInit {
     return {
       events: await this.forget(FORGETTING.events, signal),
       deadLetters: await this.forget(FORGETTING.deadLetters, signal),
+      webhookDeliveries: await this.forget(FORGETTING.webhookDeliveries, signal),
       handledEvents: await this.forget(FORGETTING.handledEvents, signal),
     };
   }

@@ -18,6 +18,7 @@ const NOT_AUDITED: Record<string, string> = {
   event_subscriptions: 'how far handlers are, which moves with every event',
   event_deliveries: 'which handler has been told of what',
   handled_events: 'which handler has been told of what',
+  webhook_deliveries: 'a log of its own: what was sent, and how that went',
   idempotency_keys: 'answers to repeat',
   job_workers: 'which process lives',
   record_origin: 'made with the database',

@@ -1,3 +1,4 @@
+import type { UserId } from '../ids.js';
 import type { Principal } from '../principal.js';
 import { token } from '../token.js';
 
@@ -8,6 +9,9 @@ import { token } from '../token.js';
 export interface PrincipalAuthenticator {
   /** Whoever the credentials (the value of an `Authorization` header) belong to; null for nobody. */
   identify(credentials: string): Promise<Principal | null>;
+
+  /** A user as what acts for it has it; null where it is shut out. */
+  principalOf(user: UserId): Promise<Principal | null>;
 }
 
 export const AUTHENTICATOR = token<PrincipalAuthenticator>('AUTHENTICATOR');

@@ -144,4 +144,10 @@ export const EVENT_SCHEMAS: Readonly<Record<string, JsonObject>> = {
     },
     required: ['fileId', 'sha256', 'sizeBytes'],
   },
+  'webhook.disabled': {
+    type: 'object',
+    properties: { webhookId: { type: 'number' }, reason: { type: 'string' } },
+    required: ['webhookId', 'reason'],
+    description: 'Nothing could be delivered for a day, or the receiver said that it is gone.',
+  },
 };

@@ -61,6 +61,8 @@ export interface EventCatalog {
   'file.uploaded': { fileId: number; sha256: string; sizeBytes: number };
   'file.deduplicated': { fileId: number; sha256: string; sizeBytes: number };
   'file.deleted': { fileId: number; sha256: string; sizeBytes: number };
+  /** Nothing could be delivered for a day, or the receiver said that it is gone. */
+  'webhook.disabled': { webhookId: number; reason: string };
 }
 
 export type EventType = keyof EventCatalog;

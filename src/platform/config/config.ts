@@ -61,6 +61,11 @@ const schema = z.object({
   EVENT_STREAM_LIMIT: wholeNumber(5_000, 1, 1_000_000).describe(
     'How many live streams one process holds open',
   ),
+  WEBHOOK_ALLOWED_HOSTS: z
+    .string()
+    .default('')
+    .transform((text) => text.split(/[\s,]+/).filter((host) => host !== ''))
+    .describe('Hosts inside that webhooks may be sent to, divided by commas'),
   ADMIN_TOKEN: z
     .string()
     .min(16, 'takes 16 characters or more')

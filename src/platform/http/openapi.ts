@@ -6,6 +6,7 @@ const TAGS: [name: string, description: string][] = [
   ['datasets', 'Named collections with tags and metadata'],
   ['versions', 'Commits, their files and their history'],
   ['jobs', 'Work that outlives a request'],
+  ['webhooks', 'Events posted to an address'],
   ['events', 'What happened, and who follows it'],
   ['users', 'Who may come in'],
   ['groups', 'Users to whom something is granted as to one'],

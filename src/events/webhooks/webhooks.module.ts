@@ -1,0 +1,26 @@
+import { Module } from '@nestjs/common';
+import { CONFIG, type Config } from '../../platform/config/config.js';
+import { EventAccess } from '../log/event-access.js';
+import { WebhookAddresses } from './webhook-address.js';
+import { WebhookFanOut } from './webhook-fan-out.js';
+import { WebhookWorker } from './webhook-worker.js';
+import { WebhooksController } from './webhooks.controller.js';
+import { WebhooksService } from './webhooks.service.js';
+
+/** Events posted to addresses that users name. */
+@Module({
+  controllers: [WebhooksController],
+  providers: [
+    EventAccess,
+    WebhookFanOut,
+    WebhookWorker,
+    WebhooksService,
+    {
+      provide: WebhookAddresses,
+      useFactory: ({ WEBHOOK_ALLOWED_HOSTS }: Config) =>
+        new WebhookAddresses(WEBHOOK_ALLOWED_HOSTS),
+      inject: [CONFIG],
+    },
+  ],
+})
+export class WebhooksModule {}
