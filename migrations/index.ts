@@ -7,6 +7,7 @@ import { Platform1763600000006 } from './1763600000006-platform.js';
 import { RemovedVersions1763600000010 } from './1763600000010-removed-versions.js';
 import { Purges1763600000011 } from './1763600000011-purges.js';
 import { Records1763600000020 } from './1763600000020-records.js';
+import { Tables1763600000040 } from './1763600000040-tables.js';
 import { EventSubscriptions1763600000050 } from './1763600000050-event-subscriptions.js';
 import { Webhooks1763600000051 } from './1763600000051-webhooks.js';
 import { Permissions1763600000060 } from './1763600000060-permissions.js';
@@ -23,6 +24,7 @@ export const MIGRATIONS = [
   RemovedVersions1763600000010,
   Purges1763600000011,
   Records1763600000020,
+  Tables1763600000040,
   EventSubscriptions1763600000050,
   Webhooks1763600000051,
   Permissions1763600000060,

@@ -1,5 +1,6 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { AccessModule } from './access/access.module.js';
+import { AnalysisModule } from './analysis/analysis.module.js';
 import { DatasetsModule } from './datasets/datasets.module.js';
 import { EventsApiModule } from './events/events-api.module.js';
 import { EventsModule } from './events/events.module.js';
@@ -58,6 +59,7 @@ export class AppModule {
         DatasetsModule,
         VersioningModule,
         TabularModule,
+        AnalysisModule,
       ],
     };
   }

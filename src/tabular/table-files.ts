@@ -7,11 +7,12 @@ import {
   type VersionReader,
   type VersionRecord,
 } from '../core/contracts/versions.js';
-import type { DatasetId } from '../core/ids.js';
+import type { DatasetId, FileId } from '../core/ids.js';
 import { InvalidInput, NotFound } from '../core/problems.js';
 import type { ReaderOptions, TableSource } from './engine/source.js';
 import { InvalidRequest, TableProblem } from './engine/table-problem.js';
 import { readerOptionsOf } from './reader-options.js';
+import type { Lease } from './table-cache.js';
 import { TableUnreadable } from './table.problems.js';
 import { TableWorkers } from './table-workers.js';
 import { SourceGone } from './worker/worker-process.js';
@@ -52,25 +53,42 @@ export class TableFiles {
     wholeSample: boolean,
     work: (source: TableSource) => Promise<T>,
   ): Promise<T> {
-    const { cache } = this.workers;
-    const lease = await cache.lease(entry.sha256);
+    const lent = { entry, options, wholeSample };
     try {
-      const path =
-        (await this.files.localPath?.(entry.fileId)) ??
-        (await cache.bytes(lease, () => this.files.open(entry.fileId)));
-      const { path: name, mimeType } = entry;
-      return await work({ path, name, mimeType, prepared: lease.stem, options, wholeSample });
+      return await this.lendAll([lent], ([source]) => work(source as TableSource));
     } catch (error) {
-      throw asProblem(error, entry);
+      throw asProblem(error, entry.path, entry.fileId);
+    }
+  }
+
+  /** Lends several files at once. @throws what `work` does, FileDamaged */
+  async lendAll<T>(
+    files: readonly (Pick<TableFile, 'entry' | 'options'> & { readonly wholeSample?: boolean })[],
+    work: (sources: TableSource[]) => Promise<T>,
+  ): Promise<T> {
+    const { cache } = this.workers;
+    const leases: Lease[] = [];
+    try {
+      const sources: TableSource[] = [];
+      for (const { entry, options, wholeSample = false } of files) {
+        const lease = await cache.lease(entry.sha256);
+        leases.push(lease);
+        const path =
+          (await this.files.localPath?.(entry.fileId)) ??
+          (await cache.bytes(lease, () => this.files.open(entry.fileId)));
+        const { path: name, mimeType } = entry;
+        sources.push({ path, name, mimeType, prepared: lease.stem, options, wholeSample });
+      }
+      return await work(sources);
     } finally {
-      lease.release();
+      for (const lease of leases) lease.release();
     }
   }
 }
 
 /** What a worker says of a file, as the caller is told. */
-function asProblem(error: unknown, { path, fileId }: VersionEntry): unknown {
-  if (error instanceof TableProblem) return new TableUnreadable(path, error.code, error.message);
+export function asProblem(error: unknown, name: string, fileId?: FileId): unknown {
+  if (error instanceof TableProblem) return new TableUnreadable(name, error.code, error.message);
   if (error instanceof InvalidRequest) return new InvalidInput(error.message);
-  return error instanceof SourceGone ? new FileDamaged(fileId) : error;
+  return error instanceof SourceGone && fileId !== undefined ? new FileDamaged(fileId) : error;
 }

@@ -17,6 +17,8 @@ const ABANDONED_MS = 24 * 3_600_000;
 @Injectable()
 export class TableWorkers implements OnApplicationShutdown {
   readonly requests: WorkerPool;
+  /** Queries may take long and be read slowly: they have workers of their own. */
+  readonly queries: WorkerPool;
   readonly jobs: WorkerPool;
   readonly cache: TableCache;
   private readonly scratchDir: string;
@@ -37,6 +39,12 @@ export class TableWorkers implements OnApplicationShutdown {
       queue: QUEUE,
       timeoutMs: config.TABLE_TIMEOUT,
     });
+    this.queries = new WorkerPool({
+      ...common,
+      size: config.TABLE_WORKERS,
+      queue: QUEUE,
+      timeoutMs: config.QUERY_TIMEOUT,
+    });
     this.jobs = new WorkerPool({
       ...common,
       size: Math.ceil(config.TABLE_WORKERS / 2),
@@ -54,7 +62,7 @@ export class TableWorkers implements OnApplicationShutdown {
 
   async onApplicationShutdown(): Promise<void> {
     this.cache.close();
-    await Promise.all([this.requests.close(), this.jobs.close()]);
+    await Promise.all([this.requests, this.queries, this.jobs].map((pool) => pool.close()));
     await rm(this.scratchDir, { recursive: true, force: true });
   }
 

@@ -1,6 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsOptional, IsString, Length, MaxLength } from 'class-validator';
+import { IsIn, IsOptional, IsString, Length, MaxLength } from 'class-validator';
 import { PageQuery } from '../platform/http/paging.js';
+import { OUTPUT_FORMATS, type OutputFormat } from './engine/output.js';
 
 const PATH = {
   minLength: 1,
@@ -75,4 +76,23 @@ export class RowsQuery extends PageQuery {
   @IsString()
   @MaxLength(8192)
   orderBy?: string;
+}
+
+/** A SELECT over the tables of a version. */
+export class QueryDto {
+  @ApiProperty({
+    minLength: 1,
+    maxLength: 100_000,
+    description:
+      'One SELECT in DuckDB’s dialect. Tables are files of the version, named by their paths in double quotes; a sheet of a workbook is `"path#sheet"`.',
+    example: 'SELECT symbol, avg(price) AS mean FROM "stocks.csv" GROUP BY symbol',
+  })
+  @IsString()
+  @Length(1, 100_000)
+  sql!: string;
+
+  @ApiPropertyOptional({ enum: OUTPUT_FORMATS, default: 'json' })
+  @IsOptional()
+  @IsIn(OUTPUT_FORMATS)
+  format: OutputFormat = 'json';
 }

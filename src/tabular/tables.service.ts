@@ -1,18 +1,19 @@
 import { Injectable } from '@nestjs/common';
 import type { DatasetId } from '../core/ids.js';
 import { InvalidInput } from '../core/problems.js';
-import type { TableDescription } from './engine/describe.js';
+import type { TableColumn } from './engine/columns.js';
+import type { TableProfile } from './engine/profile.js';
 import type { RowsPage, RowsRequest } from './engine/rows.js';
+import type { KnownContent } from './schema/table-contents.js';
+import { TableReader } from './schema/table-reader.js';
 import { NotATable, TableUnreadable } from './table.problems.js';
 import { TableFiles, type TableFile } from './table-files.js';
 import { TableWorkers } from './table-workers.js';
 import { InvalidFilter } from './where/invalid-filter.js';
 
 /** A file of a version as a table: what it is, or why it is none. */
-export interface DescribedFile {
+export interface DescribedFile extends KnownContent {
   readonly file: TableFile;
-  readonly description: TableDescription | null;
-  readonly problem: { readonly code: string; readonly detail: string } | null;
 }
 
 /** Reads files of versions as tables. */
@@ -20,6 +21,7 @@ export interface DescribedFile {
 export class TablesService {
   constructor(
     private readonly files: TableFiles,
+    private readonly reader: TableReader,
     private readonly workers: TableWorkers,
   ) {}
 
@@ -31,25 +33,41 @@ export class TablesService {
     sheet?: string,
   ): Promise<DescribedFile> {
     const file = await this.files.find(dataset, ref, path, sheet);
-    try {
-      const description = await this.files.lend(file, false, (source) =>
-        this.workers.requests.ask('describe', { source, full: false }),
-      );
-      return { file, description, problem: null };
-    } catch (error) {
-      if (!(error instanceof TableUnreadable)) throw error;
-      const { problem: code, reason: detail } = error;
-      return { file, description: null, problem: { code, detail } };
-    }
+    return { file, ...(await this.reader.look(file)) };
+  }
+
+  /** A table's columns. @throws NotFound, NotATable, TableUnreadable */
+  async columns(
+    dataset: DatasetId,
+    ref: string,
+    path: string,
+    sheet?: string,
+  ): Promise<readonly TableColumn[]> {
+    const { description, problem } = await this.describe(dataset, ref, path, sheet);
+    if (problem) throw new TableUnreadable(path, problem.code, problem.detail);
+    if (!description) throw new NotATable(path);
+    return description.columns;
   }
 
   /** A page of a table's rows. @throws NotFound, NotATable, TableUnreadable, InvalidInput */
   async rows(file: TableFile, rows: RowsRequest, signal: AbortSignal): Promise<RowsPage> {
-    const page = await this.files.lend(file, false, (source) =>
+    const wholeSample = await this.reader.requireReadable(file);
+    const page = await this.files.lend(file, wholeSample, (source) =>
       this.workers.requests.ask('rows', { source, rows }, signal),
     );
     if (!page) throw new NotATable(file.entry.path);
     return page;
+  }
+
+  /** Statistics of all rows of a table. @throws NotFound, NotATable, TableUnreadable */
+  async profile(file: TableFile, signal: AbortSignal): Promise<TableProfile> {
+    const { sizeBytes } = file.entry;
+    const wholeSample = await this.reader.requireReadable(file);
+    const profile = await this.files.lend(file, wholeSample, (source) =>
+      this.workers.requests.ask('profile', { source, sizeBytes }, signal),
+    );
+    if (!profile) throw new NotATable(file.entry.path);
+    return profile;
   }
 
   find(dataset: DatasetId, ref: string, path: string, sheet?: string): Promise<TableFile> {

@@ -9,7 +9,7 @@ import {
 } from '../core/contracts/version-check.js';
 import type { VersionEntry } from '../core/contracts/versions.js';
 import type { DatasetId } from '../core/ids.js';
-import { pathPattern } from './graph/path-pattern.js';
+import { pathPattern } from '../core/path-pattern.js';
 
 /** What a dataset demands of its versions; null and empty lists demand nothing. */
 export interface CheckRules {

@@ -1583,6 +1583,127 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/datasets/{datasetId}/refs/{ref}/profile": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Statistics of a table
+         * @description Of all its rows; what is approximate says so.
+         */
+        get: operations["getTableProfile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{datasetId}/refs/{ref}/query": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run a SELECT over the tables of a version
+         * @description The result is streamed while it is made: one that breaks off half-way never ends well. It ends when the caller goes away. JSON is a list of rows, exact as rows are; in CSV, texts that a spreadsheet would run as formulas begin with an apostrophe.
+         */
+        post: operations["queryTables"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{datasetId}/compare/schema": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What became of a table’s columns
+         * @description Between two versions, and whether their readers can go on.
+         */
+        get: operations["compareTableSchemas"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{datasetId}/schema-rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the schemas of the dataset’s tables may change */
+        get: operations["getSchemaRules"];
+        /**
+         * Set how the schemas of the dataset’s tables may change
+         * @description Every commit, draft and merge from then on: one that breaks a rule is refused (422) with every violation. Versions that exist stay.
+         */
+        put: operations["setSchemaRules"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{datasetId}/samples": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a sample of tables
+         * @description A job of kind `analysis.sample`. The same seed chooses the same rows of the same version. Its result names the file (`fileId`, `sha256`), which is kept for the caller like an upload, and the version where it was committed. `GET /jobs/{jobId}` follows it, `DELETE` cancels it, `GET /jobs?kind=` lists them.
+         */
+        post: operations["createSample"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{datasetId}/analyses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Analyse a table
+         * @description A job of kind `analysis.analysis`: a profile, a correlation matrix or a report on the data's quality as JSON; the difference of two versions row by row, or the result of a SELECT, as a table. Its result names the file (`fileId`, `sha256`), which is kept for the caller like an upload, and the version where it was committed. `GET /jobs/{jobId}` follows it, `DELETE` cancels it, `GET /jobs?kind=` lists them.
+         */
+        post: operations["createAnalysis"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -3508,6 +3629,158 @@ export interface components {
              * @example null
              */
             problem: components["schemas"]["FileProblemView"] | null;
+        };
+        HistogramBinView: {
+            /** @example 0 */
+            from: number;
+            /**
+             * @description Not in it, except for the last one.
+             * @example 10
+             */
+            to: number;
+            /** @example 17 */
+            count: number;
+        };
+        HistogramView: {
+            /**
+             * @description Counts are interpolated between quantiles, as for large tables.
+             * @example false
+             */
+            approximate: boolean;
+            bins: components["schemas"]["HistogramBinView"][];
+        };
+        QuantilesView: {
+            /** @example 1 */
+            p25: number;
+            /** @example 2 */
+            p50: number;
+            /** @example 3 */
+            p75: number;
+        };
+        FrequentValueView: {
+            /** @example MSFT */
+            value: string | null;
+            /**
+             * @description Null where the table is too large to be read twice.
+             * @example 123
+             */
+            count: number | null;
+        };
+        ColumnProfileView: {
+            column: components["schemas"]["TableColumnView"];
+            /**
+             * @description Rows with a value.
+             * @example 560
+             */
+            count: number;
+            /** @example 0 */
+            nulls: number;
+            /**
+             * @description Of floating point: NaN and infinities, which the rest leaves out.
+             * @example 0
+             */
+            notFinite: number | null;
+            /**
+             * @description Approximate.
+             * @example 5
+             */
+            distinct: number | null;
+            /** @example 5.97 */
+            minimum: (string | number | boolean) | null;
+            /** @example 707 */
+            maximum: (string | number | boolean) | null;
+            /** @example 100.7 */
+            mean: number | null;
+            /**
+             * @description Of the sample.
+             * @example 132.5
+             */
+            deviation: number | null;
+            /** @description Approximate. */
+            quantiles: components["schemas"]["QuantilesView"] | null;
+            frequent: components["schemas"]["FrequentValueView"][];
+            histogram: components["schemas"]["HistogramView"] | null;
+        };
+        TableProfileView: {
+            /**
+             * @example csv
+             * @enum {string}
+             */
+            format: "csv" | "tsv" | "parquet" | "json" | "ndjson" | "xlsx" | "arrow" | "avro";
+            /** @example 560 */
+            rowCount: number;
+            columns: components["schemas"]["ColumnProfileView"][];
+        };
+        QueryDto: {
+            /**
+             * @description One SELECT in DuckDB’s dialect. Tables are files of the version, named by their paths in double quotes; a sheet of a workbook is `"path#sheet"`.
+             * @example SELECT symbol, avg(price) AS mean FROM "stocks.csv" GROUP BY symbol
+             */
+            sql: string;
+            /**
+             * @default json
+             * @enum {string}
+             */
+            format?: "json" | "ndjson" | "csv" | "parquet" | "arrow";
+        };
+        RenamedColumnView: {
+            /** @example temp */
+            from: string;
+            /** @example temperature */
+            to: string;
+        };
+        RetypedColumnView: {
+            /** @example id */
+            name: string;
+            /** @example int32 */
+            from: string;
+            /** @example int64 */
+            to: string;
+            /**
+             * @example widening
+             * @enum {string}
+             */
+            change: "widening" | "narrowing" | "incompatible";
+        };
+        NullabilityView: {
+            /** @example name */
+            name: string;
+            /**
+             * @description What it is now.
+             * @example true
+             */
+            nullable: boolean;
+        };
+        SchemaDiffView: {
+            added: components["schemas"]["TableColumnView"][];
+            removed: components["schemas"]["TableColumnView"][];
+            /** @description A guess: of one type and in one place. They are among added and removed too. */
+            renamed: components["schemas"]["RenamedColumnView"][];
+            retyped: components["schemas"]["RetypedColumnView"][];
+            /** @description As the data show it; no part of the verdict. */
+            nullability: components["schemas"]["NullabilityView"][];
+            /**
+             * @description `backward`: new readers can go on with old data. `forward`: old readers can go on with new data. `full`: both. `breaking`: neither.
+             * @example backward
+             * @enum {string}
+             */
+            verdict: "full" | "backward" | "forward" | "breaking";
+        };
+        SchemaRuleDto: {
+            /**
+             * @description `*` is any text within a segment, `**` any text, `?` one character.
+             * @example measurements/**.csv
+             */
+            pattern: string;
+            /**
+             * @example backward
+             * @enum {string}
+             */
+            level: "full" | "backward" | "forward";
+        };
+        SchemaRulesDto: {
+            /** @description The first whose pattern fits counts. */
+            rules: components["schemas"]["SchemaRuleDto"][];
         };
     };
     responses: never;
@@ -10749,6 +11022,661 @@ export interface operations {
             };
             /** @description Unavailable (`unavailable`) */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    getTableProfile: {
+        parameters: {
+            query: {
+                path: string;
+                /** @description Of an Excel workbook: the sheet; the first one unless told. */
+                sheet?: string;
+            };
+            header?: never;
+            path: {
+                datasetId: number;
+                /** @description A branch, a tag, a version number or a digest, URL-encoded. */
+                ref: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TableProfileView"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The file is damaged (`file-damaged`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not a table (`not-a-table`), The table cannot be read (`table-unreadable`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unavailable (`unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    queryTables: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                datasetId: number;
+                /** @description A branch, a tag, a version number or a digest, URL-encoded. */
+                ref: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["QueryDto"];
+            };
+        };
+        responses: {
+            /** @description The rows, in the format that was asked for. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    }[];
+                    "application/x-ndjson": string;
+                    "text/csv": string;
+                    "application/vnd.apache.parquet": string;
+                    "application/vnd.apache.arrow.stream": string;
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The file is damaged (`file-damaged`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The table cannot be read (`table-unreadable`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unavailable (`unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    compareTableSchemas: {
+        parameters: {
+            query: {
+                base: string;
+                head: string;
+                path: string;
+                sheet?: string;
+            };
+            header?: never;
+            path: {
+                datasetId: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SchemaDiffView"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The file is damaged (`file-damaged`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not a table (`not-a-table`), The table cannot be read (`table-unreadable`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unavailable (`unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    getSchemaRules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                datasetId: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SchemaRulesDto"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    setSchemaRules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                datasetId: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SchemaRulesDto"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SchemaRulesDto"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Forbidden (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    createSample: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                datasetId: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @example main */
+                    ref: string;
+                    /** @description Several tables of the same columns are taken for one. */
+                    paths: string[];
+                    sheet?: string;
+                    /**
+                     * @example {
+                     *       "kind": "random",
+                     *       "rows": 100,
+                     *       "seed": 7
+                     *     }
+                     */
+                    method: {
+                        /** @enum {string} */
+                        kind: "random";
+                        /** @example 100 */
+                        rows: number;
+                        /**
+                         * @description Chosen by chance unless told, and told in the result.
+                         * @example 7
+                         */
+                        seed?: number;
+                    } | {
+                        /** @enum {string} */
+                        kind: "bernoulli";
+                        /** @example 0.1 */
+                        share: number;
+                        /**
+                         * @description Chosen by chance unless told, and told in the result.
+                         * @example 7
+                         */
+                        seed?: number;
+                    } | {
+                        /** @enum {string} */
+                        kind: "systematic";
+                        /** @example 10 */
+                        every: number;
+                        /** @default 0 */
+                        start?: number;
+                    } | {
+                        /** @enum {string} */
+                        kind: "stratified";
+                        /** @example 100 */
+                        rows: number;
+                        by: string[];
+                        /**
+                         * @default proportional
+                         * @enum {string}
+                         */
+                        allocation?: "proportional" | "equal";
+                        /**
+                         * @description Chosen by chance unless told, and told in the result.
+                         * @example 7
+                         */
+                        seed?: number;
+                    } | {
+                        /** @enum {string} */
+                        kind: "first";
+                        /** @example 100 */
+                        rows: number;
+                    } | {
+                        /** @enum {string} */
+                        kind: "top";
+                        /** @example 100 */
+                        rows: number;
+                        /** @example symbol */
+                        column: string;
+                        /** @default true */
+                        descending?: boolean;
+                    } | {
+                        /** @enum {string} */
+                        kind: "time-range";
+                        /** @example symbol */
+                        column: string;
+                        /** @example 2026-01-01T00:00:00Z */
+                        from?: string | null;
+                        /** @example 2026-01-01T00:00:00Z */
+                        to?: string | null;
+                    };
+                    /**
+                     * @default parquet
+                     * @enum {string}
+                     */
+                    format?: "parquet" | "csv";
+                    /** @description Where the file is committed to once it is made. */
+                    commit?: {
+                        /** @description This dataset unless told. */
+                        datasetId?: number;
+                        /** @example main */
+                        branch: string;
+                        /** @example samples/stocks.parquet */
+                        path: string;
+                        /** @example Add a sample of the stocks */
+                        message?: string;
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description The work goes on as a job. */
+            202: {
+                headers: {
+                    /** @description The job. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobView"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Forbidden (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    createAnalysis: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                datasetId: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @enum {string} */
+                    kind: "profile" | "correlation" | "quality";
+                    /** @example main */
+                    ref: string;
+                    /** @example stocks.csv */
+                    path: string;
+                    sheet?: string;
+                    /** @description Where the file is committed to once it is made. */
+                    commit?: {
+                        /** @description This dataset unless told. */
+                        datasetId?: number;
+                        /** @example main */
+                        branch: string;
+                        /** @example samples/stocks.parquet */
+                        path: string;
+                        /** @example Add a sample of the stocks */
+                        message?: string;
+                    };
+                } | {
+                    /** @enum {string} */
+                    kind: "diff";
+                    /** @example main */
+                    ref: string;
+                    /**
+                     * @description The version that it is compared with.
+                     * @example 1
+                     */
+                    base: string;
+                    /** @example stocks.csv */
+                    path: string;
+                    sheet?: string;
+                    /** @description The columns that tell rows apart. */
+                    key: string[];
+                    /**
+                     * @default parquet
+                     * @enum {string}
+                     */
+                    format?: "parquet" | "csv";
+                    /** @description Where the file is committed to once it is made. */
+                    commit?: {
+                        /** @description This dataset unless told. */
+                        datasetId?: number;
+                        /** @example main */
+                        branch: string;
+                        /** @example samples/stocks.parquet */
+                        path: string;
+                        /** @example Add a sample of the stocks */
+                        message?: string;
+                    };
+                } | {
+                    /** @enum {string} */
+                    kind: "select";
+                    /** @example main */
+                    ref: string;
+                    /** @example SELECT count(*) AS n FROM "stocks.csv" */
+                    sql: string;
+                    /**
+                     * @default parquet
+                     * @enum {string}
+                     */
+                    format?: "parquet" | "csv";
+                    /** @description Where the file is committed to once it is made. */
+                    commit?: {
+                        /** @description This dataset unless told. */
+                        datasetId?: number;
+                        /** @example main */
+                        branch: string;
+                        /** @example samples/stocks.parquet */
+                        path: string;
+                        /** @example Add a sample of the stocks */
+                        message?: string;
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description The work goes on as a job. */
+            202: {
+                headers: {
+                    /** @description The job. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobView"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Forbidden (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -156,6 +156,85 @@ describe('rows', () => {
   });
 });
 
+describe('a profile', () => {
+  it('is of all rows of a table', async () => {
+    const dataset = await datasetWith({ 't.csv': 'id,kind\n1,a\n2,a\n3,b\n', 'x.md': '#' });
+    const { status, body } = await api.call('GET', at(dataset, 'profile', { path: 't.csv' }));
+    expect(status).toBe(200);
+    expect(body).toMatchObject({
+      rowCount: 3,
+      columns: [
+        { column: { name: 'id' }, mean: 2, minimum: 1, maximum: 3 },
+        {
+          frequent: [
+            { value: 'a', count: 2 },
+            { value: 'b', count: 1 },
+          ],
+        },
+      ],
+    });
+    const none = await api.call('GET', at(dataset, 'profile', { path: 'x.md' }));
+    expect(codeOf(none)).toBe('422 not-a-table');
+  });
+});
+
+describe('a query', () => {
+  const run = (dataset: number, sql: string, format?: string) =>
+    api.call('POST', `/datasets/${dataset}/refs/main/query`, {
+      json: { sql, ...(format && { format }) },
+    });
+
+  it('joins tables of a version', async () => {
+    const dataset = await datasetWith({ 'a/t.csv': 'id,v\n1,x\n2,y\n', 'u.csv': 'id,w\n2,z\n' });
+    const sql = 'SELECT v, w FROM "a/t.csv" JOIN "u.csv" USING (id)';
+    const json = await run(dataset, sql);
+    expect([json.status, json.body]).toEqual([200, [{ v: 'y', w: 'z' }]]);
+    expect(json.headers.get('content-type')).toContain('application/json');
+    const csv = await run(dataset, sql, 'csv');
+    expect([csv.headers.get('content-type'), csv.body]).toEqual(['text/csv', 'v,w\ny,z\n']);
+    expect((await run(dataset, 'SELECT 1 AS a WHERE false', 'csv')).body).toBe('a\n');
+  });
+
+  it.each([
+    'DROP TABLE x',
+    `SELECT * FROM read_text('/etc/passwd')`,
+    'SELECT * FROM "not/there.csv"',
+    'SELECT x FROM "t.csv"',
+    'SELEC 1',
+  ])('%s is refused', async (sql) => {
+    const dataset = await datasetWith({ 't.csv': 'id\n1\n' });
+    expect(codeOf(await run(dataset, sql))).toBe('400 invalid-input');
+  });
+
+  it('over a damaged table says so', async () => {
+    const dataset = await datasetWith({ 't.csv': 'a,b\n1,"x\n2,y\n' });
+    const answer = await run(dataset, 'SELECT * FROM "t.csv"');
+    expect(codeOf(answer)).toBe('422 table-unreadable');
+  });
+
+  it('that fails half-way never ends well', async () => {
+    const dataset = await datasetWith({ 't.csv': 'id\n1\n' });
+    const sql = `SELECT CASE WHEN range = 9000000 THEN error('late') ELSE repeat('x', 20) END AS x FROM range(10000000)`;
+    await expect(run(dataset, sql, 'ndjson')).rejects.toThrow();
+  });
+
+  it('ends with the caller, and leaves its worker to others', async () => {
+    const dataset = await datasetWith({ 't.csv': 'id\n1\n' });
+    for (let leaving = 0; leaving < 3; leaving += 1) {
+      const response = await fetch(`${server.url}/api/v1/datasets/${dataset}/refs/main/query`, {
+        method: 'POST',
+        headers: {
+          Authorization: `Bearer ${server.admin.token}`,
+          'Content-Type': 'application/json',
+        },
+        body: JSON.stringify({ sql: 'SELECT * FROM range(100000000000)', format: 'ndjson' }),
+      });
+      await response.body?.cancel();
+    }
+    expect((await run(dataset, 'SELECT count(*) AS n FROM "t.csv"')).body).toEqual([{ n: 1 }]);
+  });
+});
+
 describe('a hostile file', () => {
   const deep = `[{"a":1}${',{"a":1}'.repeat(100_000)},${'['.repeat(100_000)}${']'.repeat(100_000)}]`;
 

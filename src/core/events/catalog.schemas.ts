@@ -2,6 +2,36 @@ import type { JsonObject } from '../json.js';
 
 /** The data of every event type as JSON Schema. Made from the catalogue by `npm run docs`. */
 export const EVENT_SCHEMAS: Readonly<Record<string, JsonObject>> = {
+  'analysis.completed': {
+    type: 'object',
+    properties: {
+      datasetId: { type: 'number' },
+      jobId: { type: 'string' },
+      kind: { type: 'string' },
+      fileId: { type: 'number' },
+      sha256: { type: 'string' },
+    },
+    required: ['datasetId', 'jobId', 'kind', 'fileId', 'sha256'],
+  },
+  'analysis.created': {
+    type: 'object',
+    properties: {
+      datasetId: { type: 'number' },
+      jobId: { type: 'string' },
+      kind: { type: 'string' },
+    },
+    required: ['datasetId', 'jobId', 'kind'],
+  },
+  'analysis.failed': {
+    type: 'object',
+    properties: {
+      datasetId: { type: 'number' },
+      jobId: { type: 'string' },
+      kind: { type: 'string' },
+      reason: { type: 'string' },
+    },
+    required: ['datasetId', 'jobId', 'kind', 'reason'],
+  },
   'dataset.branch.created': {
     type: 'object',
     properties: {
@@ -64,6 +94,27 @@ export const EVENT_SCHEMAS: Readonly<Record<string, JsonObject>> = {
     type: 'object',
     properties: { datasetId: { type: 'number' } },
     required: ['datasetId'],
+  },
+  'dataset.schema.changed': {
+    type: 'object',
+    properties: {
+      datasetId: { type: 'number' },
+      versionId: { type: 'number' },
+      path: { type: 'string' },
+      verdict: {
+        type: 'string',
+        enum: ['full', 'backward', 'forward', 'breaking'],
+        description:
+          'Who can go on: everybody, new readers with old data, old readers with new data, or nobody.',
+      },
+      columns: {
+        type: 'array',
+        items: { type: 'string' },
+        description: 'Those that came, went or changed their type.',
+      },
+    },
+    required: ['datasetId', 'versionId', 'path', 'verdict', 'columns'],
+    description: 'A version brought a table whose columns are not those that it had before.',
   },
   'dataset.tag.created': {
     type: 'object',
@@ -143,6 +194,30 @@ export const EVENT_SCHEMAS: Readonly<Record<string, JsonObject>> = {
       sizeBytes: { type: 'number' },
     },
     required: ['fileId', 'sha256', 'sizeBytes'],
+  },
+  'sample.completed': {
+    type: 'object',
+    properties: {
+      datasetId: { type: 'number' },
+      jobId: { type: 'string' },
+      fileId: { type: 'number' },
+      sha256: { type: 'string' },
+    },
+    required: ['datasetId', 'jobId', 'fileId', 'sha256'],
+  },
+  'sample.created': {
+    type: 'object',
+    properties: { datasetId: { type: 'number' }, jobId: { type: 'string' } },
+    required: ['datasetId', 'jobId'],
+  },
+  'sample.failed': {
+    type: 'object',
+    properties: {
+      datasetId: { type: 'number' },
+      jobId: { type: 'string' },
+      reason: { type: 'string' },
+    },
+    required: ['datasetId', 'jobId', 'reason'],
   },
   'webhook.disabled': {
     type: 'object',

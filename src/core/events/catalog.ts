@@ -50,6 +50,28 @@ export interface EventCatalog {
   };
   'dataset.branch.deleted': { datasetId: number; branch: string; digest: string | null };
   'dataset.tag.created': { datasetId: number; tag: string; digest: string };
+  /** A version brought a table whose columns are not those that it had before. */
+  'dataset.schema.changed': {
+    datasetId: number;
+    versionId: number;
+    path: string;
+    /** Who can go on: everybody, new readers with old data, old readers with new data, or nobody. */
+    verdict: 'full' | 'backward' | 'forward' | 'breaking';
+    /** Those that came, went or changed their type. */
+    columns: string[];
+  };
+  'sample.created': { datasetId: number; jobId: string };
+  'sample.completed': { datasetId: number; jobId: string; fileId: number; sha256: string };
+  'sample.failed': { datasetId: number; jobId: string; reason: string };
+  'analysis.created': { datasetId: number; jobId: string; kind: string };
+  'analysis.completed': {
+    datasetId: number;
+    jobId: string;
+    kind: string;
+    fileId: number;
+    sha256: string;
+  };
+  'analysis.failed': { datasetId: number; jobId: string; kind: string; reason: string };
   'dataset.tag.deleted': { datasetId: number; tag: string; digest: string };
   'dataset.merged': {
     datasetId: number;

@@ -54,7 +54,11 @@ export class DurableSubscriptions {
     if (this.declared.has(name)) throw new Error(`Two subscriptions are named ${name}.`);
     const subscription = durableSubscription(pattern, handler, options);
     this.declared.set(name, subscription);
-    if (this.started) this.open(subscription);
+    if (this.started) {
+      this.open(subscription);
+      // Not only at the next tick: whoever subscribes wants to be told now.
+      this.tending = this.tending.then(() => this.tend());
+    }
     return { name, pattern };
   }
 

@@ -108,7 +108,7 @@ const schema = z.object({
     'The largest exported dataset that can be imported',
   ),
   TABLE_WORKERS: wholeNumber(2, 1, 64).describe(
-    'How many processes of their own read tables for requests; half as many more, rounded up, do so for jobs',
+    'How many processes of their own read tables for requests; as many more run queries, and half as many do jobs',
   ),
   TABLE_WORKER_MEMORY_BYTES: wholeNumber(
     512 * MEBIBYTE,
@@ -125,6 +125,9 @@ const schema = z.object({
     'How much of what was fetched, decompressed or converted to be read is kept under DATA_DIR',
   ),
   TABLE_TIMEOUT: duration('2m').describe('How long a request may read a table'),
+  QUERY_TIMEOUT: duration('10m').describe(
+    'How long a query may take, its result read by the caller included',
+  ),
   TABLE_JOB_TIMEOUT: duration('1h').describe('How long a job may read a table'),
   SHUTDOWN_GRACE: duration('30s').describe('How long running requests may take after SIGTERM'),
 });

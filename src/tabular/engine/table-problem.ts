@@ -68,7 +68,10 @@ export function asFileProblem(error: unknown): Error {
   if (code === 'ENOENT' || code === 'ENOSPC' || code === 'EMFILE') return error as Error;
   const text = wordsOf(error);
   const detail = plainMessage(error);
-  if (/No space left on device/i.test(text)) return error as Error;
+  if (/No space left on device/i.test(text) || error instanceof TypeError) return error as Error;
+  if (/No such file or directory/i.test(text)) {
+    return Object.assign(new Error('The file is no longer there.'), { code: 'ENOENT' });
+  }
   if (TOO_LARGE.test(text)) return new TableProblem('too-large', detail);
   if (LATE_TYPE.test(text)) return new TypesTooNarrow(detail);
   if (/encrypt/i.test(text)) return new TableProblem('encrypted', detail);

@@ -1,6 +1,11 @@
 import { describeTable } from '../engine/describe.js';
+import { produceTable } from '../engine/produce.js';
+import { profileTable } from '../engine/profile.js';
+import { runQuery } from '../engine/query.js';
+import { reportOn } from '../engine/reports.js';
 import { readRows } from '../engine/rows.js';
 import { Session, type EngineLimits } from '../engine/session.js';
+import { tablesOf } from '../engine/select-check.js';
 import type { TableSource } from '../engine/source.js';
 import {
   InvalidRequest,
@@ -21,6 +26,26 @@ export async function perform(asked: WorkerRequest): Promise<unknown> {
     case 'rows': {
       const { source, rows } = asked.request;
       return onTable(asked.limits, source, (session, table) => readRows(session, table, rows));
+    }
+    case 'profile': {
+      const { source, sizeBytes } = asked.request;
+      return onTable(asked.limits, source, (session, table) =>
+        profileTable(session, table, sizeBytes),
+      );
+    }
+    case 'report': {
+      const { source, kind } = asked.request;
+      return onTable(asked.limits, source, (session, table) => reportOn(session, table, kind));
+    }
+    case 'produce': {
+      const request = { ...asked.request, output: asked.output };
+      return inSession(asked.limits, (session) => produceTable(session, request));
+    }
+    case 'tables':
+      return inSession(asked.limits, (session) => tablesOf(session, asked.request.sql));
+    case 'query': {
+      const request = { ...asked.request, output: asked.output };
+      return inSession(asked.limits, (session) => runQuery(session, request));
     }
   }
 }

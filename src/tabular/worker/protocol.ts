@@ -1,4 +1,9 @@
+import type { ReportKind } from '../../core/contracts/tables.js';
+import type { JsonObject } from '../../core/json.js';
 import type { TableDescription } from '../engine/describe.js';
+import type { ProduceRequest } from '../engine/produce.js';
+import type { TableProfile } from '../engine/profile.js';
+import type { QueryAnswer, QueryRequest } from '../engine/query.js';
 import type { RowsPage, RowsRequest } from '../engine/rows.js';
 import type { EngineLimits } from '../engine/session.js';
 import type { TableSource } from '../engine/source.js';
@@ -14,18 +19,45 @@ export interface Operations {
     request: { readonly source: TableSource; readonly rows: RowsRequest };
     answer: RowsPage | null;
   };
+  profile: {
+    request: { readonly source: TableSource; readonly sizeBytes: number };
+    answer: TableProfile | null;
+  };
+  report: {
+    request: { readonly source: TableSource; readonly kind: ReportKind };
+    answer: JsonObject | null;
+  };
+  tables: { request: { readonly sql: string }; answer: readonly string[] };
 }
+
+/** Operations whose result goes through the worker's pipe. */
+export interface StreamedOperations {
+  query: { request: Omit<QueryRequest, 'output'>; answer: QueryAnswer };
+  produce: { request: Omit<ProduceRequest, 'output'>; answer: void };
+}
+
+export type StreamedName = keyof StreamedOperations;
 
 export type OperationName = keyof Operations;
 
 /** One request on its way to a worker. */
-export type WorkerRequest = {
-  [Name in OperationName]: {
-    readonly operation: Name;
-    readonly request: Operations[Name]['request'];
-    readonly limits: EngineLimits;
-  };
-}[OperationName];
+export type WorkerRequest =
+  | {
+      [Name in OperationName]: {
+        readonly operation: Name;
+        readonly request: Operations[Name]['request'];
+        readonly limits: EngineLimits;
+      };
+    }[OperationName]
+  | {
+      [Name in StreamedName]: {
+        readonly operation: Name;
+        readonly request: StreamedOperations[Name]['request'];
+        readonly limits: EngineLimits;
+        /** Where the result is written. */
+        readonly output: string;
+      };
+    }[StreamedName];
 
 /** What went wrong, on its way between processes. */
 export type WorkerFailure =
@@ -35,5 +67,5 @@ export type WorkerFailure =
   | { readonly kind: 'internal'; readonly detail: string };
 
 export type WorkerAnswer =
-  | { readonly ok: true; readonly answer: unknown; readonly outputBytes: number }
+  | { readonly ok: true; readonly answer: unknown }
   | { readonly ok: false; readonly failure: WorkerFailure };

@@ -11,8 +11,10 @@ function answer(message: WorkerAnswer): void {
 
 process.on('message', (request: WorkerRequest) => {
   perform(request).then(
-    (result) => answer({ ok: true, answer: result, outputBytes: 0 }),
+    (result) => answer({ ok: true, answer: result }),
     (error: unknown) => answer({ ok: false, failure: failureOf(error) }),
   );
 });
+// Ctrl-C reaches every process of a terminal: when to end is the server's to say.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
 process.on('disconnect', () => process.exit(0));

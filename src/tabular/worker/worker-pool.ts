@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { Unavailable } from '../../core/problems.js';
-import type { OperationName, Operations } from './protocol.js';
-import { WorkerProcess, type WorkerLimits } from './worker-process.js';
+import type { Readable } from 'node:stream';
+import type { OperationName, Operations, StreamedName, StreamedOperations } from './protocol.js';
+import { WorkerProcess, type AskOptions, type WorkerLimits } from './worker-process.js';
 
 export interface PoolOptions extends WorkerLimits {
   /** How many work side by side. */
@@ -37,8 +38,25 @@ export class WorkerPool {
   ): Promise<Operations[Name]['answer']> {
     const worker = await this.borrow();
     try {
-      const { timeoutMs } = this.options;
-      return await worker.ask(operation, request, { timeoutMs, ...(signal && { signal }) });
+      return await worker.ask(operation, request, this.askOptions(signal));
+    } finally {
+      this.giveBack(worker);
+    }
+  }
+
+  /** Has some worker write a result; see `WorkerProcess.stream`. */
+  async stream<Name extends StreamedName, T>(
+    operation: Name,
+    request: StreamedOperations[Name]['request'],
+    signal: AbortSignal | undefined,
+    consume: (
+      result: Readable,
+      answered: Promise<StreamedOperations[Name]['answer']>,
+    ) => Promise<T>,
+  ): Promise<T> {
+    const worker = await this.borrow();
+    try {
+      return await worker.stream(operation, request, this.askOptions(signal), consume);
     } finally {
       this.giveBack(worker);
     }
@@ -53,6 +71,10 @@ export class WorkerPool {
     this.isClosed = true;
     for (const { refuse } of this.waiting.splice(0)) refuse(stopping());
     await Promise.all([...this.living].map((worker) => worker.stop()));
+  }
+
+  private askOptions(signal?: AbortSignal): AskOptions {
+    return { timeoutMs: this.options.timeoutMs, signal };
   }
 
   private async borrow(): Promise<WorkerProcess> {

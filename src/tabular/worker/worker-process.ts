@@ -3,8 +3,19 @@ import { once } from 'node:events';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { setPriority } from 'node:os';
 import path from 'node:path';
+import type { Readable } from 'node:stream';
+import type { EngineLimits } from '../engine/session.js';
+import { Unavailable } from '../../core/problems.js';
 import { InvalidRequest, TableProblem } from '../engine/table-problem.js';
-import type { OperationName, Operations, WorkerAnswer, WorkerFailure } from './protocol.js';
+import type {
+  OperationName,
+  Operations,
+  StreamedName,
+  StreamedOperations,
+  WorkerAnswer,
+  WorkerFailure,
+} from './protocol.js';
+import { ResultPipe } from './result-pipe.js';
 
 /** What one worker may use. */
 export interface WorkerLimits {
@@ -28,6 +39,12 @@ const HEAP_SHARE = 0.4;
 /** Requests come first: a worker takes what processor they leave. */
 const NICENESS = 5;
 
+export interface AskOptions {
+  readonly timeoutMs: number;
+  /** Ends the worker, and with it whatever it does. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 type End = { readonly why: 'too-large' | 'too-slow' | 'aborted' };
 
 /** A worker in a process of its own, which does one thing at a time. */
@@ -38,11 +55,13 @@ export class WorkerProcess {
     private readonly child: ChildProcess,
     private readonly limits: WorkerLimits,
     private readonly scratchDir: string,
+    private readonly pipe: ResultPipe,
     readonly exited: Promise<unknown>,
   ) {}
 
   static async start(limits: WorkerLimits, scratchDir: string): Promise<WorkerProcess> {
     await mkdir(scratchDir, { recursive: true, mode: 0o700 });
+    const pipe = await ResultPipe.make(path.join(scratchDir, 'result'));
     const heapMiB = Math.floor((limits.memoryBytes * HEAP_SHARE) / 1024 / 1024);
     const child = fork(program, {
       // It runs as this process does: what makes Node read TypeScript here makes it do so there.
@@ -58,7 +77,7 @@ export class WorkerProcess {
     // What it waits for keeps the process alive, not that it waits.
     child.unref();
     child.channel?.unref();
-    return new WorkerProcess(child, limits, scratchDir, exited);
+    return new WorkerProcess(child, limits, scratchDir, pipe, exited);
   }
 
   get isAlive(): boolean {
@@ -73,28 +92,44 @@ export class WorkerProcess {
   async ask<Name extends OperationName>(
     operation: Name,
     request: Operations[Name]['request'],
-    { timeoutMs, signal }: { timeoutMs: number; signal?: AbortSignal },
+    options: AskOptions,
   ): Promise<Operations[Name]['answer']> {
-    signal?.throwIfAborted();
-    const stop = this.watch(timeoutMs, signal);
+    const answer = await this.send({ operation, request }, options);
+    return answer as Operations[Name]['answer'];
+  }
+
+  /**
+   * Has the worker write a result, which `consume` reads while it is written. The result is whole once
+   * `answered` is fulfilled: what was read of one that failed is worth nothing.
+   * @throws what `ask` does, and what `consume` throws
+   */
+  async stream<Name extends StreamedName, T>(
+    operation: Name,
+    request: StreamedOperations[Name]['request'],
+    options: AskOptions,
+    consume: (
+      result: Readable,
+      answered: Promise<StreamedOperations[Name]['answer']>,
+    ) => Promise<T>,
+  ): Promise<T> {
+    const begun = Promise.withResolvers<void>();
+    const answered = begun.promise.then(() =>
+      this.send({ operation, request, output: this.pipe.path }, options),
+    ) as Promise<StreamedOperations[Name]['answer']>;
+    answered.catch(() => undefined);
+    // Opened before anything is written, so that nothing is missed of it.
+    const reading = this.pipe.read(answered);
+    begun.resolve(this.pipe.isPipe ? reading.then(() => undefined) : undefined);
+    const result = await reading;
+    // A result that fails before its first byte has no end of its own.
+    answered.catch((error: Error) => result.destroy(error));
+    result.on('error', () => undefined);
     try {
-      const answer = await this.exchange({
-        operation,
-        request,
-        limits: {
-          memoryBytes: this.limits.memoryBytes * ENGINE_SHARE,
-          threads: this.limits.threads,
-          scratchBytes: this.limits.scratchBytes,
-          scratchDir: this.scratchDir,
-        },
-      });
-      if (!answer.ok) throw errorOf(answer.failure);
-      return answer.answer as Operations[Name]['answer'];
-    } catch (error) {
-      signal?.throwIfAborted();
-      throw error;
+      return await consume(result, answered);
     } finally {
-      stop();
+      // What is left over would be the beginning of the next result.
+      if (!result.readableEnded) await this.stop();
+      result.destroy();
     }
   }
 
@@ -103,6 +138,27 @@ export class WorkerProcess {
     this.ending ??= { why: 'aborted' };
     this.child.kill('SIGKILL');
     await this.exited;
+  }
+
+  private async send(message: object, { timeoutMs, signal }: AskOptions): Promise<unknown> {
+    signal?.throwIfAborted();
+    const stop = this.watch(timeoutMs, signal);
+    try {
+      const limits: EngineLimits = {
+        memoryBytes: this.limits.memoryBytes * ENGINE_SHARE,
+        threads: this.limits.threads,
+        scratchBytes: this.limits.scratchBytes,
+        scratchDir: this.scratchDir,
+      };
+      const answer = await this.exchange({ ...message, limits });
+      if (!answer.ok) throw errorOf(answer.failure);
+      return answer.answer;
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw error;
+    } finally {
+      stop();
+    }
   }
 
   private exchange(message: object): Promise<WorkerAnswer> {
@@ -119,12 +175,12 @@ export class WorkerProcess {
         settle();
         resolve(answer);
       };
-      const onExit = () => {
+      const onExit = (_code?: number | null, signal?: NodeJS.Signals | null) => {
         settle();
-        reject(this.endOf());
+        reject(this.endOf(signal ?? null));
       };
       child.once('message', onMessage).once('exit', onExit).once('error', reject);
-      child.send(message, (error) => error && onExit());
+      child.send(message, (error) => error && child.exitCode === null && child.kill('SIGKILL'));
     });
   }
 
@@ -148,8 +204,8 @@ export class WorkerProcess {
     };
   }
 
-  /** What the process's end says of the file that it was reading. */
-  private endOf(): Error {
+  /** What the process's end says of the file that it was reading: nothing, where others ended it. */
+  private endOf(signal: NodeJS.Signals | null): Error {
     if (this.ending?.why === 'too-large') {
       return new TableProblem(
         'too-large',
@@ -159,10 +215,22 @@ export class WorkerProcess {
     if (this.ending?.why === 'too-slow') {
       return new TableProblem('too-slow', 'Reading it takes longer than is allowed.');
     }
-    // The engine has faults that files can reach; they end the process.
-    return new TableProblem('malformed', 'Reading it ended the reader.');
+    if (!this.ending && signal && FAULTS.has(signal)) {
+      return new TableProblem('malformed', 'Reading it ended the reader.');
+    }
+    return new Unavailable('The table could not be read to its end; try again.', 2);
   }
 }
+
+/** How a process ends that a file has led into a fault of the engine, or out of its heap. */
+const FAULTS: ReadonlySet<string> = new Set([
+  'SIGSEGV',
+  'SIGABRT',
+  'SIGBUS',
+  'SIGILL',
+  'SIGFPE',
+  'SIGTRAP',
+]);
 
 /** Beside this module: JavaScript once it is compiled, TypeScript under the tests. */
 const program = new URL(`./table.worker${path.extname(import.meta.filename)}`, import.meta.url);

@@ -6,6 +6,8 @@ import { identifier, literal } from '../sql-text.js';
 import { TableProblem } from '../table-problem.js';
 import { MAX_COLUMNS, type DatasetReader, type Relation } from './reader.js';
 
+const WIDE_COLUMNS = 1000;
+
 interface Sniffed {
   readonly header: boolean;
   readonly columns: readonly { readonly name: string; readonly type: string }[];
@@ -24,6 +26,8 @@ export const csvReader: DatasetReader = {
     const options = settle(source.options, format, head);
     const file = await plainTextFile(source, head, options.encoding, session.limits.scratchBytes);
     const sniffed = await sniff(session, file, options, source.wholeSample);
+    // Each thread holds a vector for every column: of thousands, one thread's are enough.
+    if (sniffed.columns.length > WIDE_COLUMNS) await session.run('SET threads = 1');
     const guessed = (['delimiter', 'header', 'encoding'] as const).filter(
       (name) => source.options[name] === undefined && !(name === 'delimiter' && format === 'tsv'),
     );

@@ -1,0 +1,11 @@
+import { Module } from '@nestjs/common';
+import { AnalysesController } from './analyses.controller.js';
+import { AnalysisJobs } from './analysis-jobs.js';
+import { ResultCommits } from './result-commits.js';
+
+/** Jobs that make new files of tables: samples and analyses. */
+@Module({
+  controllers: [AnalysesController],
+  providers: [AnalysisJobs, ResultCommits],
+})
+export class AnalysisModule {}

@@ -1,0 +1,60 @@
+import type { SampleMethod, TableFileFormat } from '../../core/contracts/tables.js';
+import { textOf } from '../schema/schema-diff.js';
+import { describeColumn } from './columns.js';
+import { writeResult } from './output.js';
+import { openTable } from './readers/registry.js';
+import { diffSelect, repeatedKeys, requireUnique } from './row-diff.js';
+import { sampleSelect } from './sample.js';
+import type { EngineColumn, Session } from './session.js';
+import type { TableSource } from './source.js';
+import { InvalidRequest } from './table-problem.js';
+
+/** A table to be made, as a worker is told of it. */
+export interface ProduceRequest {
+  readonly work:
+    | { readonly kind: 'sample'; readonly method: SampleMethod }
+    | { readonly kind: 'diff'; readonly key: readonly string[] };
+  /** Of a difference: what was, and what is. */
+  readonly tables: readonly TableSource[];
+  readonly format: TableFileFormat;
+  readonly output: string;
+}
+
+/** Makes a table of others and writes it. @throws InvalidRequest, TableProblem */
+export async function produceTable(session: Session, request: ProduceRequest): Promise<void> {
+  const { work, tables, format, output } = request;
+  const opened = [];
+  for (const source of tables) {
+    const relation = await openTable(session, source);
+    if (!relation) throw new InvalidRequest(`${JSON.stringify(source.name)} is no table.`);
+    opened.push({ from: relation.from, columns: await session.columns(relation.from) });
+  }
+  const [first, second] = opened;
+  if (!first) throw new InvalidRequest('There is no table to read.');
+  let select: string;
+  if (work.kind === 'sample') {
+    requireAlike(opened.map(({ columns }) => columns));
+    const from = `(${opened.map((table) => `SELECT * FROM ${table.from}`).join(' UNION ALL ')})`;
+    select = sampleSelect(from, first.columns, work.method);
+  } else {
+    if (!second) throw new InvalidRequest('A comparison needs two tables.');
+    select = diffSelect(first.from, second.from, first.columns, second.columns, work.key);
+    const [was] = await session.row<[number]>(repeatedKeys(first.from, work.key));
+    const [is] = await session.row<[number]>(repeatedKeys(second.from, work.key));
+    requireUnique(was, 'base');
+    requireUnique(is, 'head');
+  }
+  const columns = await session.columns(`(${select})`);
+  await writeResult(session, select, columns, format, output);
+}
+
+/** @throws InvalidRequest where tables that are to be read as one have other columns */
+function requireAlike(tables: readonly (readonly EngineColumn[])[]): void {
+  const shapes = tables.map((columns) =>
+    columns.map((column) => `${column.name}: ${textOf(describeColumn(column, null))}`).join(', '),
+  );
+  const other = shapes.find((shape) => shape !== shapes[0]);
+  if (other !== undefined) {
+    throw new InvalidRequest(`The tables differ in their columns: ${shapes[0]}; ${other}.`);
+  }
+}

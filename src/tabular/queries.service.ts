@@ -1,0 +1,98 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { Readable } from 'node:stream';
+import { UNIT_OF_WORK, type UnitOfWork } from '../core/contracts/unit-of-work.js';
+import {
+  VERSION_READER,
+  type VersionEntry,
+  type VersionReader,
+} from '../core/contracts/versions.js';
+import type { DatasetId } from '../core/ids.js';
+import { InvalidInput } from '../core/problems.js';
+import type { OutputFormat } from './engine/output.js';
+import type { NamedSource, QueryAnswer } from './engine/query.js';
+import { readerOptionsOf } from './reader-options.js';
+import { TableReader } from './schema/table-reader.js';
+import { TableFiles, asProblem, type TableFile } from './table-files.js';
+import { TableWorkers } from './table-workers.js';
+import type { WorkerPool } from './worker/worker-pool.js';
+
+/** A table that a query names, and the file that it is. */
+interface NamedFile extends Pick<TableFile, 'entry' | 'options'> {
+  readonly name: string;
+}
+
+/** Runs SELECTs over the tables of a version. */
+@Injectable()
+export class QueriesService {
+  constructor(
+    @Inject(UNIT_OF_WORK) private readonly unitOfWork: UnitOfWork,
+    @Inject(VERSION_READER) private readonly versions: VersionReader,
+    private readonly files: TableFiles,
+    private readonly reader: TableReader,
+    private readonly workers: TableWorkers,
+  ) {}
+
+  /**
+   * Runs a SELECT and has its result consumed while it is made.
+   * @throws InvalidInput for what is no such SELECT, TableUnreadable, NotFound for the ref
+   */
+  async run<T>(
+    dataset: DatasetId,
+    ref: string,
+    query: { sql: string; format: OutputFormat },
+    signal: AbortSignal,
+    consume: (result: Readable, answered: Promise<QueryAnswer>) => Promise<T>,
+    pool: WorkerPool = this.workers.queries,
+  ): Promise<T> {
+    try {
+      const names = await pool.ask('tables', { sql: query.sql }, signal);
+      const found = await this.find(dataset, ref, names);
+      const tables = await Promise.all(
+        found.map(async (file) => ({
+          ...file,
+          wholeSample: await this.reader.requireReadable(file),
+        })),
+      );
+      return await this.files.lendAll(tables, (sources) => {
+        const named: NamedSource[] = tables.map(({ name }, at) => {
+          const source = sources[at];
+          if (!source) throw new Error('A table was lent without its file.');
+          return { name, source };
+        });
+        return pool.stream('query', { ...query, tables: named }, signal, consume);
+      });
+    } catch (error) {
+      throw asProblem(error, 'the query');
+    }
+  }
+
+  /** The files that tables are: `path`, or `path#sheet` for a sheet of a workbook. */
+  private find(dataset: DatasetId, ref: string, names: readonly string[]): Promise<NamedFile[]> {
+    return this.unitOfWork.read(async (tx) => {
+      const version = await this.versions.resolve(tx, dataset, ref);
+      const files: NamedFile[] = [];
+      for (const name of names) {
+        const [entry, sheet] = await this.entryNamed(name, (path) =>
+          this.versions.entry(tx, version.id, path),
+        );
+        files.push({ name, entry, options: readerOptionsOf(entry.metadata, sheet) });
+      }
+      return files;
+    });
+  }
+
+  private async entryNamed(
+    name: string,
+    entryAt: (path: string) => Promise<VersionEntry | null>,
+  ): Promise<[VersionEntry, string | undefined]> {
+    const whole = await entryAt(name);
+    if (whole) return [whole, undefined];
+    const sheet = name.lastIndexOf('#');
+    const book = sheet > 0 ? await entryAt(name.slice(0, sheet)) : null;
+    if (book) return [book, name.slice(sheet + 1)];
+    throw new InvalidInput(
+      `There is no table ${JSON.stringify(name)} in this version; name a file by its path, in double quotes.`,
+      [{ at: 'sql', message: `names ${JSON.stringify(name)}, which is not there` }],
+    );
+  }
+}
