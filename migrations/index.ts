@@ -12,6 +12,8 @@ import { EventSubscriptions1763600000050 } from './1763600000050-event-subscript
 import { Webhooks1763600000051 } from './1763600000051-webhooks.js';
 import { Permissions1763600000060 } from './1763600000060-permissions.js';
 import { Audit1763600000061 } from './1763600000061-audit.js';
+import { Identities1763600000062 } from './1763600000062-identities.js';
+import { RateLimits1763600000063 } from './1763600000063-rate-limits.js';
 
 /** Every migration, in order. */
 export const MIGRATIONS = [
@@ -29,4 +31,6 @@ export const MIGRATIONS = [
   Webhooks1763600000051,
   Permissions1763600000060,
   Audit1763600000061,
+  Identities1763600000062,
+  RateLimits1763600000063,
 ];

@@ -27,6 +27,7 @@ export async function createServer(options: AppOptions): Promise<HttpApplication
   app.use(RequestContext.middleware);
   app.use(app.get(RequestLog).middleware);
   app.use(app.get(HttpMetrics).middleware);
+  app.set('trust proxy', options.config.TRUSTED_PROXIES);
   configureApi(app);
   const server = app.getHttpServer();
   // A 10 GiB upload may take an hour: what ends a request is silence, not its length.

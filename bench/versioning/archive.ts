@@ -52,7 +52,7 @@ export const archive = race('10,000 × 4 KiB as one tar', async (bench) => {
       await emptyFolder(source.folder);
       await client.writeFiles(source.folder, count, source.bytes, stamp);
     },
-    rounds: 5,
+    rounds: 4,
     warmUps: 1,
     figure: inSeconds,
     settle: true,

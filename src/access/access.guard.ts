@@ -2,6 +2,7 @@ import { CanActivate, ExecutionContext, Inject, Injectable } from '@nestjs/commo
 import { Reflector } from '@nestjs/core';
 import type { Request } from 'express';
 import { ACCESS_POLICY, type AccessPolicy } from '../core/contracts/access-policy.js';
+import { covers, type Permission } from '../core/permission.js';
 import { UNIT_OF_WORK, type UnitOfWork } from '../core/contracts/unit-of-work.js';
 import type { DatasetId, FileId } from '../core/ids.js';
 import type { Principal } from '../core/principal.js';
@@ -13,6 +14,7 @@ import { parseId } from '../platform/http/id-param.decorator.js';
 import type {} from '../platform/http/principal.decorator.js';
 import { Authenticator } from './authenticator.js';
 import { FilePermissions } from './file-permissions.js';
+import { RateLimiter } from './limits/rate-limiter.js';
 import { judge } from './sql-access-policy.js';
 
 /** Where @nestjs/swagger keeps what `@ApiOperation` says; it does not export the name. */
@@ -25,6 +27,7 @@ export class AccessGuard implements CanActivate {
     private readonly reflector: Reflector,
     private readonly authenticator: Authenticator,
     private readonly filePermissions: FilePermissions,
+    private readonly limiter: RateLimiter,
     @Inject(ACCESS_POLICY) private readonly policy: AccessPolicy,
     @Inject(UNIT_OF_WORK) private readonly unitOfWork: UnitOfWork,
   ) {}
@@ -39,11 +42,22 @@ export class AccessGuard implements CanActivate {
     const operation = this.operationOf(context);
     const caller = { userId: null, keyId: null, address: addressOf(request), operation };
     RequestContext.identify(caller);
-    if (requirement?.kind === 'public') return true;
+    const http = context.switchToHttp();
+    if (requirement?.kind === 'public') {
+      // Probes ask often; whoever tries passwords or tokens sends them.
+      if (request.method !== 'GET') this.limiter.countAddress(caller.address, http.getResponse());
+      return true;
+    }
 
     const principal = await this.identify(request);
+    if (!principal) {
+      this.limiter.countAddress(caller.address, http.getResponse());
+      throw new Unauthenticated();
+    }
     request.principal = principal;
     RequestContext.identify({ ...caller, userId: principal.userId, keyId: principal.keyId });
+    this.limiter.countCredential(principal, http.getResponse());
+    requireScope(requirement, principal, request);
     await this.check(requirement, principal, request);
     return true;
   }
@@ -58,10 +72,8 @@ export class AccessGuard implements CanActivate {
     return operationId ?? context.getHandler().name;
   }
 
-  private async identify(request: Request): Promise<Principal> {
-    const principal = await this.authenticator.identify(request.headers.authorization ?? '');
-    if (!principal) throw new Unauthenticated();
-    return principal;
+  private identify(request: Request): Promise<Principal | null> {
+    return this.authenticator.identify(request.headers.authorization ?? '');
   }
 
   private async check(
@@ -92,6 +104,32 @@ export class AccessGuard implements CanActivate {
       case undefined:
         throw new Forbidden('This operation does not say who may call it, so nobody may.');
     }
+  }
+}
+
+/** A key for reading reads, whoever's it is. @throws Forbidden */
+function requireScope(
+  requirement: AccessRequirement | undefined,
+  { scope }: Principal,
+  { method }: Request,
+): void {
+  if (scope === undefined || scope === 'admin') return;
+  const wanted = scopeOf(requirement, method);
+  if (covers(scope, wanted)) return;
+  throw new Forbidden(`This takes credentials with the scope ${wanted}; yours have ${scope}.`);
+}
+
+function scopeOf(requirement: AccessRequirement | undefined, method: string): Permission {
+  switch (requirement?.kind) {
+    case 'dataset':
+    case 'file':
+      return requirement.permission;
+    case 'signed-in':
+      return requirement.scope ?? (method === 'GET' || method === 'HEAD' ? 'read' : 'write');
+    case 'public':
+    case 'admin':
+    case undefined:
+      return 'admin';
   }
 }
 

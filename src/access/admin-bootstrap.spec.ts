@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
+import { authenticatorOn } from '../../test/builders/access.js';
 import { testDatabase, type TestDatabase } from '../../test/database/test-database.js';
 import { TypeOrmUnitOfWork } from '../platform/database/unit-of-work.js';
 import { AdminBootstrap } from './admin-bootstrap.js';
-import { Authenticator } from './authenticator.js';
 import { hashSecret, makeSecret } from './key-secret.js';
 
 const FIRST = 'the-first-administrator-token';
@@ -22,7 +22,7 @@ describe('AdminBootstrap', () => {
   const unitOfWork = () => new TypeOrmUnitOfWork(dataSource, () => undefined);
   const start = (token?: string) =>
     new AdminBootstrap(unitOfWork(), { ADMIN_TOKEN: token }).ensureAdministrator();
-  const whoHas = async (secret: string) => new Authenticator(unitOfWork()).authenticate(secret);
+  const whoHas = async (secret: string) => authenticatorOn(unitOfWork()).authenticate(secret);
 
   it('makes an administrator and tells the key, once', async () => {
     const key = await start();

@@ -40,7 +40,7 @@ export class AdminBootstrap {
 async function anAdministratorHasAKey(tx: Tx): Promise<boolean> {
   const rows = await tx.query(
     `SELECT FROM users u JOIN api_keys k ON k.user_id = u.id
-     WHERE u.role = 'admin' AND u.disabled_at IS NULL AND k.revoked_at IS NULL
+     WHERE u.role = 'admin' AND u.disabled_at IS NULL AND k.revoked_at IS NULL AND k.scope = 'admin'
        AND (k.expires_at IS NULL OR k.expires_at > now())
      LIMIT 1`,
   );
@@ -63,7 +63,7 @@ async function giveKey(tx: Tx, secret: string): Promise<void> {
     `INSERT INTO api_keys (user_id, name, prefix, secret_hash, is_bootstrap)
      VALUES ($1, 'first administrator', $2, $3, true)
      ON CONFLICT (secret_hash) DO UPDATE
-       SET user_id = excluded.user_id, is_bootstrap = true, revoked_at = NULL, expires_at = NULL`,
+       SET user_id = excluded.user_id, is_bootstrap = true, scope = 'admin', revoked_at = NULL, expires_at = NULL`,
     [user?.id, prefixOf(secret), hash],
   );
 }

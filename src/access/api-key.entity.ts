@@ -1,4 +1,5 @@
 import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
+import type { Permission } from '../core/permission.js';
 import type { ApiKeyId, UserId } from '../core/ids.js';
 
 /** A key that proves who somebody is; the secret itself is nowhere, only its hash. */
@@ -16,6 +17,10 @@ export class ApiKeyEntity {
   /** The secret's first characters, by which its owner recognises it. */
   @Column({ type: 'text' })
   prefix!: string;
+
+  /** The most that may be done with it, whatever its user may do. */
+  @Column({ type: 'text' })
+  scope!: Permission;
 
   @Column({ type: 'char', length: 64, name: 'secret_hash', select: false })
   secretHash!: string;

@@ -15,7 +15,13 @@ import { IdParam } from '../platform/http/id-param.decorator.js';
 import { decodeCursor, pageOf, toPage, type Page } from '../platform/http/paging.js';
 import { CurrentPrincipal } from '../platform/http/principal.decorator.js';
 import { Problems } from '../platform/http/problems.decorator.js';
-import { ApiKeyQuery, ApiKeyView, CreateApiKeyDto, IssuedApiKeyView } from './api-keys.dto.js';
+import {
+  ApiKeyQuery,
+  ApiKeyView,
+  CreateApiKeyDto,
+  IssuedApiKeyView,
+  RotateApiKeyDto,
+} from './api-keys.dto.js';
 import { ApiKeysService } from './api-keys.service.js';
 import { isIdCursor } from './id-cursor.js';
 import { UserDisabled } from './problems.js';
@@ -26,7 +32,7 @@ export class ApiKeysController {
   constructor(private readonly keys: ApiKeysService) {}
 
   @Post()
-  @SignedIn()
+  @SignedIn({ scope: 'admin' })
   @Header('Cache-Control', 'no-store')
   @ApiOperation({
     operationId: 'createApiKey',
@@ -42,9 +48,9 @@ export class ApiKeysController {
   ): Promise<IssuedApiKeyView> {
     refuseToBeRepeated(req);
     const expiresAt = body.expiresAt === undefined ? null : toDate(body.expiresAt);
-    const { name, userId } = body;
+    const { name, userId, scope = 'admin' } = body;
     return IssuedApiKeyView.ofIssued(
-      await this.keys.issue(principal, { name, expiresAt, ...(userId && { userId }) }),
+      await this.keys.issue(principal, { name, scope, expiresAt, ...(userId && { userId }) }),
     );
   }
 
@@ -63,8 +69,29 @@ export class ApiKeysController {
     return toPage(await this.keys.list(principal, page), limit, (key) => key.id, ApiKeyView.of);
   }
 
+  @Post(':keyId/rotate')
+  @SignedIn({ scope: 'admin' })
+  @Header('Cache-Control', 'no-store')
+  @ApiOperation({
+    operationId: 'rotateApiKey',
+    summary: 'Replace an API key',
+    description:
+      'The new key does what the old one does and lasts as long as that was made for. The answer holds it, this once; so it takes no Idempotency-Key.',
+  })
+  @ApiCreatedResponse({ type: IssuedApiKeyView })
+  @Problems(InvalidInput, Unauthenticated, Forbidden, NotFound, UserDisabled)
+  async rotate(
+    @CurrentPrincipal() principal: Principal,
+    @IdParam('keyId') id: ApiKeyId,
+    @Body() { overlapSeconds }: RotateApiKeyDto,
+    @Req() req: Request,
+  ): Promise<IssuedApiKeyView> {
+    refuseToBeRepeated(req);
+    return IssuedApiKeyView.ofIssued(await this.keys.rotate(principal, id, overlapSeconds));
+  }
+
   @Delete(':keyId')
-  @SignedIn()
+  @SignedIn({ scope: 'admin' })
   @HttpCode(204)
   @ApiOperation({
     operationId: 'revokeApiKey',
@@ -72,7 +99,7 @@ export class ApiKeysController {
     description: 'It stops working within a second, for good.',
   })
   @ApiNoContentResponse()
-  @Problems(InvalidInput, Unauthenticated, NotFound)
+  @Problems(InvalidInput, Unauthenticated, Forbidden, NotFound)
   revoke(@CurrentPrincipal() principal: Principal, @IdParam('keyId') id: ApiKeyId): Promise<void> {
     return this.keys.revoke(principal, id);
   }

@@ -1,11 +1,15 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import { IsInt, IsRFC3339, IsString, Matches, Max, MaxLength, Min } from 'class-validator';
+import { IsIn, IsInt, IsRFC3339, IsString, Matches, Max, MaxLength, Min } from 'class-validator';
+import { PERMISSIONS, type Permission } from '../core/permission.js';
 import { MAX_ID, type UserId } from '../core/ids.js';
 import { PageQuery, toWholeNumber } from '../platform/http/paging.js';
 import type { ApiKeyEntity } from './api-key.entity.js';
 import type { IssuedKey } from './api-keys.service.js';
 import { IfGiven, MAX_NAME, PLAIN_NAME } from './users.dto.js';
+
+/** A week. */
+const MAX_OVERLAP_SECONDS = 604_800;
 
 export class CreateApiKeyDto {
   @ApiProperty({ minLength: 1, maxLength: MAX_NAME, example: 'nightly import' })
@@ -15,6 +19,17 @@ export class CreateApiKeyDto {
     message: 'must not be empty, begin or end with a blank, or contain control characters',
   })
   name!: string;
+
+  @ApiPropertyOptional({
+    enum: PERMISSIONS,
+    default: 'admin',
+    description:
+      'The most that may be done with it, whatever its user may do: `read`, `write` too, or, to administer what its user administers and to manage its keys, `admin`.',
+    example: 'read',
+  })
+  @IfGiven()
+  @IsIn(PERMISSIONS)
+  scope?: Permission;
 
   @ApiPropertyOptional({
     type: String,
@@ -38,6 +53,22 @@ export class CreateApiKeyDto {
   @Min(1)
   @Max(MAX_ID)
   userId?: UserId;
+}
+
+export class RotateApiKeyDto {
+  @ApiPropertyOptional({
+    type: 'integer',
+    minimum: 0,
+    maximum: MAX_OVERLAP_SECONDS,
+    default: 0,
+    description: 'For how many seconds the old key still works beside the new one.',
+    example: 3600,
+  })
+  @IfGiven()
+  @IsInt()
+  @Min(0)
+  @Max(MAX_OVERLAP_SECONDS)
+  overlapSeconds: number = 0;
 }
 
 export class ApiKeyQuery extends PageQuery {
@@ -71,6 +102,9 @@ export class ApiKeyView {
   })
   prefix!: string;
 
+  @ApiProperty({ enum: PERMISSIONS, example: 'read' })
+  scope!: Permission;
+
   @ApiProperty({ format: 'date-time', example: '2026-03-01T12:00:00.000Z' })
   createdAt!: string;
 
@@ -95,6 +129,7 @@ export class ApiKeyView {
       userId: key.userId,
       name: key.name,
       prefix: key.prefix,
+      scope: key.scope,
       createdAt: key.createdAt.toISOString(),
       expiresAt: key.expiresAt?.toISOString() ?? null,
       lastUsedAt: key.lastUsedAt?.toISOString() ?? null,

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { MoreThan } from 'typeorm';
+import type { Permission } from '../core/permission.js';
 import { UNIT_OF_WORK, type UnitOfWork } from '../core/contracts/unit-of-work.js';
 import type { ApiKeyId, UserId } from '../core/ids.js';
 import type { Principal } from '../core/principal.js';
@@ -26,7 +27,7 @@ export class ApiKeysService {
   /** @throws Forbidden, NotFound for an unknown user, UserDisabled, InvalidInput */
   issue(
     principal: Principal,
-    request: { name: string; expiresAt: Date | null; userId?: UserId },
+    request: { name: string; scope: Permission; expiresAt: Date | null; userId?: UserId },
   ): Promise<IssuedKey> {
     const userId = ownerOf(principal, request.userId);
     const secret = makeSecret();
@@ -44,9 +45,16 @@ export class ApiKeysService {
         throw new InvalidInput(`expiresAt ${message}.`, [{ at: 'expiresAt', message }]);
       }
       const [row] = await tx.query<{ id: ApiKeyId }>(
-        `INSERT INTO api_keys (user_id, name, prefix, secret_hash, expires_at)
-         VALUES ($1, $2, $3, $4, $5) RETURNING id`,
-        [userId, request.name, prefixOf(secret), hashSecret(secret), request.expiresAt],
+        `INSERT INTO api_keys (user_id, name, scope, prefix, secret_hash, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6) RETURNING id`,
+        [
+          userId,
+          request.name,
+          request.scope,
+          prefixOf(secret),
+          hashSecret(secret),
+          request.expiresAt,
+        ],
       );
       const key = await tx.manager.findOneByOrFail(ApiKeyEntity, { id: row?.id });
       return { key, secret };
@@ -69,6 +77,44 @@ export class ApiKeysService {
         take: page.limit,
       }),
     );
+  }
+
+  /**
+   * Makes a key that does what an old one does, for as long as that one was to last, and ends the old
+   * one once the overlap has passed.
+   * @throws NotFound also for a key that has ended, and for one of somebody else, unless an
+   *   administrator asks; UserDisabled
+   */
+  rotate(principal: Principal, id: ApiKeyId, overlapSeconds: number): Promise<IssuedKey> {
+    const secret = makeSecret();
+    return this.unitOfWork.run(async (tx) => {
+      const [old] = await tx.query<{ disabled: boolean }>(
+        `SELECT u.disabled_at IS NOT NULL AS disabled
+         FROM api_keys k JOIN users u ON u.id = k.user_id
+         WHERE k.id = $1 AND ($2 OR k.user_id = $3) AND k.revoked_at IS NULL
+           AND (k.expires_at IS NULL OR k.expires_at > now())
+         FOR UPDATE OF k`,
+        [id, principal.role === 'admin', principal.userId],
+      );
+      if (!old) throw new NotFound(`API key ${id}`);
+      if (old.disabled) throw new UserDisabled();
+      const [row] = await tx.query<{ id: ApiKeyId }>(
+        `INSERT INTO api_keys (user_id, name, scope, prefix, secret_hash, expires_at)
+         SELECT user_id, name, scope, $2, $3, now() + (expires_at - created_at)
+         FROM api_keys WHERE id = $1 RETURNING id`,
+        [id, prefixOf(secret), hashSecret(secret)],
+      );
+      await tx.query(
+        `UPDATE api_keys SET
+           expires_at = least(expires_at, now() + $2::integer * interval '1 second'),
+           revoked_at = CASE WHEN $2::integer = 0 THEN now() END
+         WHERE id = $1`,
+        [id, overlapSeconds],
+      );
+      this.authenticator.forgetAfterCommit(tx);
+      const key = await tx.manager.findOneByOrFail(ApiKeyEntity, { id: row?.id });
+      return { key, secret };
+    });
   }
 
   /**

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
+import { authenticatorOn } from '../../test/builders/access.js';
 import { testDatabase, type TestDatabase } from '../../test/database/test-database.js';
 import type { UnitOfWork } from '../core/contracts/unit-of-work.js';
 import { TypeOrmUnitOfWork } from '../platform/database/unit-of-work.js';
-import { Authenticator } from './authenticator.js';
 import { hashSecret } from './key-secret.js';
 
 const SECRET = 'varve_a-secret';
@@ -44,7 +44,7 @@ describe('Authenticator', () => {
   };
 
   it('shuts out a key that another replica has revoked, within half a second', async () => {
-    const authenticator = new Authenticator(unitOfWork);
+    const authenticator = authenticatorOn(unitOfWork);
     expect(await authenticator.authenticate(SECRET)).not.toBeNull();
     await revoke();
     now += 499;
@@ -54,7 +54,7 @@ describe('Authenticator', () => {
   });
 
   it('shuts out at once what this process has revoked, but not before that is committed', async () => {
-    const authenticator = new Authenticator(unitOfWork);
+    const authenticator = authenticatorOn(unitOfWork);
     await authenticator.authenticate(SECRET);
     await unitOfWork.run(async (tx) => {
       await tx.query('UPDATE api_keys SET revoked_at = now()');
@@ -65,14 +65,14 @@ describe('Authenticator', () => {
 
   it('asks the database once for requests that come together', async () => {
     const read = jest.spyOn(unitOfWork, 'read');
-    const authenticator = new Authenticator(unitOfWork);
+    const authenticator = authenticatorOn(unitOfWork);
     await Promise.all(Array.from({ length: 20 }, () => authenticator.authenticate(SECRET)));
     expect(read).toHaveBeenCalledTimes(1);
     read.mockRestore();
   });
 
   it('remembers no guess: a key works from the moment it exists', async () => {
-    const authenticator = new Authenticator(unitOfWork);
+    const authenticator = authenticatorOn(unitOfWork);
     expect(await authenticator.authenticate('varve_new')).toBeNull();
     await dataSource.query(`UPDATE api_keys SET secret_hash = $1`, [hashSecret('varve_new')]);
     expect(await authenticator.authenticate('varve_new')).not.toBeNull();
@@ -80,14 +80,14 @@ describe('Authenticator', () => {
 
   it('asks again after the database was away', async () => {
     const read = jest.spyOn(unitOfWork, 'read').mockRejectedValueOnce(new Error('away'));
-    const authenticator = new Authenticator(unitOfWork);
+    const authenticator = authenticatorOn(unitOfWork);
     await expect(authenticator.authenticate(SECRET)).rejects.toThrow('away');
     expect(await authenticator.authenticate(SECRET)).not.toBeNull();
     read.mockRestore();
   });
 
   it('records the use of a key to the minute', async () => {
-    const use = () => new Authenticator(unitOfWork).authenticate(SECRET);
+    const use = () => authenticatorOn(unitOfWork).authenticate(SECRET);
     await use();
     const first = await lastUse();
     expect(first).not.toBeNull();
@@ -101,7 +101,7 @@ describe('Authenticator', () => {
   it('lets the owner in where the use cannot be recorded', async () => {
     const warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
     const run = jest.spyOn(unitOfWork, 'run').mockRejectedValueOnce(new Error('read-only'));
-    expect(await new Authenticator(unitOfWork).authenticate(SECRET)).toMatchObject({ userId: 1 });
+    expect(await authenticatorOn(unitOfWork).authenticate(SECRET)).toMatchObject({ userId: 1 });
     expect(run).toHaveBeenCalledTimes(1);
     expect(warn).toHaveBeenCalled();
     warn.mockRestore();

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { Permission } from '../core/contracts/access-policy.js';
+import type { Permission } from '../core/permission.js';
 import {
   UNIT_OF_WORK,
   type Reader,

@@ -1,6 +1,6 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { IsIn } from 'class-validator';
-import { PERMISSIONS, type Permission } from '../core/contracts/access-policy.js';
+import { PERMISSIONS, type Permission } from '../core/permission.js';
 import { MAX_ID } from '../core/ids.js';
 import type { GrantRow } from './grants.service.js';
 

@@ -26,6 +26,52 @@ export class LastAdministrator extends Problem {
   }
 }
 
+/** Whoever wants to sign in did not say who it is, in whichever way. */
+export class LoginRefused extends Problem {
+  static override readonly kind = {
+    code: 'login-refused',
+    status: 401,
+    title: 'Login refused',
+    isRefusal: true,
+  };
+
+  constructor() {
+    super('The name or the password is not right, or too many were tried; then wait a while.');
+  }
+}
+
+/** The refresh token is none that works. */
+export class RefreshRefused extends Problem {
+  static override readonly kind = {
+    code: 'refresh-refused',
+    status: 401,
+    title: 'Refresh refused',
+    isRefusal: true,
+  };
+
+  constructor() {
+    super('The refresh token does not work, or no longer. Sign in again.');
+  }
+}
+
+/** Too many calls in too short a time (RFC 6585, section 4). */
+export class RateLimited extends Problem {
+  static override readonly kind = {
+    code: 'rate-limited',
+    status: 429,
+    title: 'Too many requests',
+    isRefusal: true,
+  };
+
+  constructor(limit: number, windowSeconds: number, retryAfterSeconds: number) {
+    super(
+      `More than ${limit} requests in ${windowSeconds} seconds. Go on in ${retryAfterSeconds} s.`,
+      {},
+      { 'Retry-After': String(retryAfterSeconds) },
+    );
+  }
+}
+
 /** A disabled user gets no keys: none would work. */
 export class UserDisabled extends Problem {
   static override readonly kind = { code: 'user-disabled', status: 409, title: 'User disabled' };

@@ -1,11 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import {
-  covers,
-  PERMISSIONS,
-  type AccessPolicy,
-  type Permission,
-  type SqlPredicate,
-} from '../core/contracts/access-policy.js';
+import type { AccessPolicy, SqlPredicate } from '../core/contracts/access-policy.js';
+import { covers, PERMISSIONS, type Permission } from '../core/permission.js';
 import type { PreparedSql, Reader } from '../core/contracts/unit-of-work.js';
 import type { DatasetId, FileId } from '../core/ids.js';
 import type { Principal } from '../core/principal.js';

@@ -3,6 +3,7 @@ export type Brand<T, Name extends string> = T & { readonly __brand: Name };
 
 export type UserId = Brand<number, 'UserId'>;
 export type GroupId = Brand<number, 'GroupId'>;
+export type SessionId = Brand<number, 'SessionId'>;
 export type ApiKeyId = Brand<number, 'ApiKeyId'>;
 export type FileId = Brand<number, 'FileId'>;
 export type DatasetId = Brand<number, 'DatasetId'>;

@@ -134,7 +134,7 @@ export class FilesController {
   }
 
   @Post('check')
-  @SignedIn()
+  @SignedIn({ scope: 'read' })
   @HttpCode(200)
   @ApiOperation({
     operationId: 'checkFiles',

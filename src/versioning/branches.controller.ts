@@ -41,9 +41,15 @@ import {
   TagView,
 } from './branches.dto.js';
 import { Branches, type Pointer } from './branches.js';
+import { DatasetLimits } from './dataset-limits.js';
 import { etagOf, parseIfMatch } from './expected-head.js';
 import { pointerNameComplaint } from './graph/ref.js';
-import { BranchProtected, DefaultBranch, PointerExists } from './versioning.problems.js';
+import {
+  BranchProtected,
+  DatasetFull,
+  DefaultBranch,
+  PointerExists,
+} from './versioning.problems.js';
 
 const NameParam = (name: string) =>
   ApiParam({
@@ -68,6 +74,7 @@ const isName = (value: unknown): value is string => pointerNameComplaint(value) 
 export class BranchesController {
   constructor(
     private readonly branches: Branches,
+    private readonly limits: DatasetLimits,
     @Inject(UNIT_OF_WORK) private readonly unitOfWork: UnitOfWork,
   ) {}
 
@@ -88,15 +95,16 @@ export class BranchesController {
   @IdempotencyKeyHeader()
   @ApiOperation({ operationId: 'createBranch', summary: 'Create a branch from any ref' })
   @ApiCreatedResponse({ type: BranchView })
-  @Problems(InvalidInput, Unauthenticated, Forbidden, NotFound, PointerExists)
+  @Problems(InvalidInput, Unauthenticated, Forbidden, NotFound, PointerExists, DatasetFull)
   async create(
     @IdParam('datasetId') dataset: DatasetId,
     @Body() body: CreateBranchDto,
     @Res({ passthrough: true }) res: Response,
   ): Promise<BranchView> {
-    const branch = await this.unitOfWork.run((tx) =>
-      this.branches.create(tx, dataset, { ...body, tag: false }),
-    );
+    const branch = await this.unitOfWork.run(async (tx) => {
+      await this.limits.requireRoom(tx, dataset, 'branches');
+      return this.branches.create(tx, dataset, { ...body, tag: false });
+    });
     return answer(res, branch);
   }
 
@@ -207,7 +215,7 @@ export class BranchesController {
   @HttpCode(200)
   @ApiOperation({ operationId: 'restoreBranch', summary: 'Restore a deleted branch' })
   @ApiOkResponse({ type: BranchView })
-  @Problems(InvalidInput, Unauthenticated, Forbidden, NotFound, PointerExists)
+  @Problems(InvalidInput, Unauthenticated, Forbidden, NotFound, PointerExists, DatasetFull)
   async restore(
     @IdParam('datasetId') dataset: DatasetId,
     @Param('branch') name: string,
@@ -237,14 +245,16 @@ export class BranchesController {
     description: 'A tag never moves; delete it and make it anew where it must.',
   })
   @ApiCreatedResponse({ type: TagView })
-  @Problems(InvalidInput, Unauthenticated, Forbidden, NotFound, PointerExists)
+  @Problems(InvalidInput, Unauthenticated, Forbidden, NotFound, PointerExists, DatasetFull)
   async createTag(
     @IdParam('datasetId') dataset: DatasetId,
     @Body() body: CreateTagDto,
   ): Promise<TagView> {
-    return TagView.of(
-      await this.unitOfWork.run((tx) => this.branches.create(tx, dataset, { ...body, tag: true })),
-    );
+    const tag = await this.unitOfWork.run(async (tx) => {
+      await this.limits.requireRoom(tx, dataset, 'tags');
+      return this.branches.create(tx, dataset, { ...body, tag: true });
+    });
+    return TagView.of(tag);
   }
 
   @Delete('version-tags/:tag')

@@ -209,7 +209,6 @@ export class Commits {
       document,
       place,
     });
-    await this.files.addReferences(tx, [document.fileId]);
     await tx.query(
       `UPDATE dataset_pointers SET dataset_version_id = $2, updated_at = now() WHERE id = $1`,
       [branch.pointerId, id],

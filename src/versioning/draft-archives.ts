@@ -128,7 +128,10 @@ export class DraftArchives {
       [scratch],
     );
     if (!kept) throw new NotFound('The draft');
-    const artifacts = await this.artifacts.register(tx, staged, { holder: null });
+    const artifacts = await this.artifacts.register(tx, staged, {
+      holder: null,
+      isReferredTo: true,
+    });
     if (kept.hasPurges) {
       await refusePurged(
         tx,
@@ -137,23 +140,27 @@ export class DraftArchives {
       );
     }
     // Of two files of one name the later counts, as when the archive is unpacked.
-    const byPath = new Map(
-      batch.map(({ path }, index) => [path, artifacts[index]?.fileId as FileId]),
-    );
+    const last = new Map(batch.map(({ path }, index) => [path, index]));
     const replaced = await tx.query<{ fileId: FileId }>(
       `DELETE FROM dataset_version_files WHERE version_id = $1 AND component_name = ANY($2::text[])
        RETURNING file_id AS "fileId"`,
-      [scratch, [...byPath.keys()]],
+      [scratch, [...last.keys()]],
     );
-    await this.files.addReferences(tx, [...byPath.values()]);
-    await this.files.releaseReferences(
-      tx,
-      replaced.map(({ fileId }) => fileId),
-    );
+    const superseded = batch.flatMap(({ path }, index) => {
+      const fileId = artifacts[index]?.fileId as FileId;
+      return last.get(path) === index ? [] : [fileId];
+    });
+    await this.files.releaseReferences(tx, [
+      ...replaced.map(({ fileId }) => fileId),
+      ...superseded,
+    ]);
     await insertEntries(
       tx,
       scratch,
-      [...byPath].map(([path, fileId]) => [path, { fileId, metadata: null }]),
+      [...last].map(([path, index]) => {
+        const fileId = artifacts[index]?.fileId as FileId;
+        return [path, { fileId, metadata: null }];
+      }),
       null,
     );
   }

@@ -40,6 +40,7 @@ import { CurrentPrincipal } from '../platform/http/principal.decorator.js';
 import { Problems } from '../platform/http/problems.decorator.js';
 import { ReceivesUpload, Upload } from '../platform/http/staged-upload.js';
 import { OperationsBody } from './commit-form.js';
+import { DatasetLimits } from './dataset-limits.js';
 import { DraftArchives } from './draft-archives.js';
 import { DraftCommits } from './draft-commits.js';
 import {
@@ -58,6 +59,7 @@ import {
   BranchProtected,
   ChecksFailed,
   ContentMissing,
+  DatasetFull,
   MergeConflicts,
   NotABranch,
   PurgedContentRefused,
@@ -76,6 +78,7 @@ export class DraftsController {
     private readonly archives: DraftArchives,
     private readonly commits: DraftCommits,
     private readonly versions: VersionsService,
+    private readonly limits: DatasetLimits,
     @Inject(UNIT_OF_WORK) private readonly unitOfWork: UnitOfWork,
   ) {}
 
@@ -89,19 +92,20 @@ export class DraftsController {
       'A version that many requests and clients may change before it is committed in one step. It is read through the ref `draft:{id}`, and discarded when nobody changes it for long.',
   })
   @ApiCreatedResponse({ type: DraftView })
-  @Problems(InvalidInput, Unauthenticated, Forbidden, NotFound, NotABranch)
+  @Problems(InvalidInput, Unauthenticated, Forbidden, NotFound, NotABranch, DatasetFull)
   async open(
     @CurrentPrincipal() principal: Principal,
     @IdParam('datasetId') dataset: DatasetId,
     @Body() { from, branch }: OpenDraftDto,
     @Res({ passthrough: true }) res: Response,
   ): Promise<DraftView> {
-    const draft = await this.unitOfWork.run((tx) =>
-      this.drafts.open(tx, dataset, principal.userId, {
+    const draft = await this.unitOfWork.run(async (tx) => {
+      await this.limits.requireRoom(tx, dataset, 'drafts');
+      return this.drafts.open(tx, dataset, principal.userId, {
         from: from ?? null,
         branch: branch ?? null,
-      }),
-    );
+      });
+    });
     res.setHeader('Location', `/api/v1/datasets/${dataset}/drafts/${draft.id}`);
     return DraftView.of(draft);
   }

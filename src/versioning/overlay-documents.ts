@@ -23,8 +23,8 @@ export class OverlayDocuments {
   constructor(@Inject(ARTIFACT_PRODUCER) private readonly artifacts: ArtifactProducer) {}
 
   /**
-   * Writes a version's document and stores it, however many entries it has. The caller adds the
-   * reference.
+   * Writes a version's document and stores it, however many entries it has. The version's reference
+   * to it is counted.
    * @param entries in path order
    */
   async store(
@@ -34,7 +34,10 @@ export class OverlayDocuments {
   ): Promise<{ fileId: FileId; digest: Sha256 }> {
     const staged = await this.#stage(overlayDocument(header, documentEntries(entries)));
     tx.afterRollback(() => void this.artifacts.discard([staged]));
-    const [document] = await this.artifacts.register(tx, [staged], { holder: null });
+    const [document] = await this.artifacts.register(tx, [staged], {
+      holder: null,
+      isReferredTo: true,
+    });
     if (!document) throw new Error('An overlay document was not stored');
     return { fileId: document.fileId, digest: document.sha256 };
   }

@@ -13,6 +13,7 @@ import { Commits } from './commits.js';
 import { Compare } from './compare.js';
 import { ContentAccess } from './content-access.js';
 import { DatasetChecks } from './dataset-checks.js';
+import { DatasetLimits } from './dataset-limits.js';
 import { Deletions } from './deletions.js';
 import { DraftArchives } from './draft-archives.js';
 import { DraftCommits } from './draft-commits.js';
@@ -73,6 +74,7 @@ import { VersionsService } from './versions.service.js';
     Compare,
     ContentAccess,
     DatasetChecks,
+    DatasetLimits,
     Deletions,
     DraftArchives,
     DraftCommits,

@@ -214,3 +214,14 @@ export class ChecksFailed extends Problem {
     );
   }
 }
+
+/** The dataset has as many of these as it may have. */
+export class DatasetFull extends Problem {
+  static override readonly kind = { code: 'dataset-full', status: 409, title: 'Dataset full' };
+
+  constructor(what: string, most: number) {
+    super(`The dataset has ${most} ${what} already, and may have no more. Delete some first.`, {
+      limit: most,
+    });
+  }
+}

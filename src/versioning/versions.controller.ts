@@ -39,6 +39,7 @@ import { VersionLog } from './version-log.js';
 import {
   BranchProtected,
   ChecksFailed,
+  DatasetFull,
   ContentMissing,
   NotABranch,
   PointerExists,
@@ -104,6 +105,7 @@ export class VersionsController {
     NotABranch,
     BranchProtected,
     PointerExists,
+    DatasetFull,
     FileMissing,
     PurgedContentRefused,
     ContentMissing,

@@ -12,6 +12,7 @@ import type { Principal } from '../core/principal.js';
 import { InvalidInput } from '../core/problems.js';
 import { Commits } from './commits.js';
 import { ContentAccess } from './content-access.js';
+import { DatasetLimits } from './dataset-limits.js';
 import { Drafts, type Draft } from './drafts.js';
 import { requireExpected, type ExpectedHead } from './expected-head.js';
 import { parsePath } from './graph/path.js';
@@ -40,6 +41,7 @@ export class VersionsService {
     private readonly refs: Refs,
     private readonly content: ContentAccess,
     private readonly drafts: Drafts,
+    private readonly limits: DatasetLimits,
   ) {}
 
   /**
@@ -68,7 +70,10 @@ export class VersionsService {
         message: wanted.message,
         operations: [...(await this.content.authorised(tx, principal, wanted.operations)), ...puts],
       });
-      if (wanted.versionTag !== undefined) await this.commits.tag(tx, version, wanted.versionTag);
+      if (wanted.versionTag !== undefined) {
+        await this.limits.requireRoom(tx, dataset, 'tags');
+        await this.commits.tag(tx, version, wanted.versionTag);
+      }
       return version;
     });
   }

@@ -6,6 +6,7 @@ import type {
   Artifact,
   ArtifactInput,
   ArtifactProducer,
+  Registration,
   SmallArtifactInput,
   StagedArtifact,
 } from '../../src/core/contracts/artifact-producer.js';
@@ -61,7 +62,11 @@ export class MemoryStorage implements ArtifactProducer, FileCatalog {
     return staged;
   }
 
-  async register(tx: Tx, staged: readonly StagedArtifact[]): Promise<Artifact[]> {
+  async register(
+    tx: Tx,
+    staged: readonly StagedArtifact[],
+    { isReferredTo = false }: Partial<Registration> = {},
+  ): Promise<Artifact[]> {
     const artifacts: Artifact[] = [];
     for (const { sha256: digest, sizeBytes, fileType, mimeType } of staged) {
       const [row] = await tx.query<{ id: FileId }>(
@@ -71,6 +76,12 @@ export class MemoryStorage implements ArtifactProducer, FileCatalog {
         [fileType, mimeType, sizeBytes, digest],
       );
       artifacts.push({ fileId: row!.id, sha256: digest, sizeBytes, deduplicated: false });
+    }
+    if (isReferredTo) {
+      await this.addReferences(
+        tx,
+        artifacts.map(({ fileId }) => fileId),
+      );
     }
     return artifacts;
   }

@@ -96,6 +96,110 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/auth/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign in with a name and a password
+         * @description Too many failures lock the name for a while; a locked name, an unknown one and a wrong password are answered alike.
+         */
+        post: operations["signIn"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Get the next pair of tokens
+         * @description The pair before ends. A refresh token that comes again ends the session.
+         */
+        post: operations["refreshSession"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End the session that I am signed in with
+         * @description Changes nothing for a caller with an API key or a token of the OpenID provider.
+         */
+        post: operations["signOut"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/me/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change my password
+         * @description Ends all of your sessions.
+         */
+        put: operations["changeMyPassword"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{userId}/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Give a user a password
+         * @description Ends all of its sessions.
+         */
+        put: operations["setPassword"];
+        post?: never;
+        /**
+         * Take a user's password away
+         * @description It can then sign in with no password. Ends all of its sessions.
+         */
+        delete: operations["removePassword"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/users": {
         parameters: {
             query?: never;
@@ -167,6 +271,26 @@ export interface paths {
          * @description The answer holds the key itself, this once; so it takes no Idempotency-Key.
          */
         post: operations["createApiKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/api-keys/{keyId}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replace an API key
+         * @description The new key does what the old one does and lasts as long as that was made for. The answer holds it, this once; so it takes no Idempotency-Key.
+         */
+        post: operations["rotateApiKey"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1832,6 +1956,57 @@ export interface components {
             status: "ok" | "failing";
             checks: components["schemas"]["HealthCheckView"][];
         };
+        LoginDto: {
+            /** @example ada */
+            name: string;
+            /** @example correct horse battery staple */
+            password: string;
+        };
+        TokenPairView: {
+            /**
+             * @description Sent as `Authorization: Bearer …`.
+             * @example varve_session_q7FvJ2kXw0bT4mZc9RrLh1
+             */
+            accessToken: string;
+            /**
+             * @description In seconds.
+             * @example 900
+             */
+            expiresIn: number;
+            /**
+             * @description Gives the next pair, once. One that comes a second time ends the session.
+             * @example varve_session_Xw0bT4mZc9RrLh1uYd8sNp
+             */
+            refreshToken: string;
+            /**
+             * @description In seconds.
+             * @example 2592000
+             */
+            refreshExpiresIn: number;
+        };
+        RefreshDto: {
+            /** @example varve_session_q7FvJ2kXw0bT4mZc9RrLh1 */
+            refreshToken: string;
+        };
+        ChangePasswordDto: {
+            /**
+             * @description Any characters; length is what counts.
+             * @example correct horse battery staple
+             */
+            password: string;
+            /**
+             * @description The one that you have now.
+             * @example correct horse battery staple
+             */
+            currentPassword: string;
+        };
+        PasswordDto: {
+            /**
+             * @description Any characters; length is what counts.
+             * @example correct horse battery staple
+             */
+            password: string;
+        };
         CreateUserDto: {
             /** @example ada */
             name: string;
@@ -1887,6 +2062,13 @@ export interface components {
             /** @example nightly import */
             name: string;
             /**
+             * @description The most that may be done with it, whatever its user may do: `read`, `write` too, or, to administer what its user administers and to manage its keys, `admin`.
+             * @default admin
+             * @example read
+             * @enum {string}
+             */
+            scope?: "read" | "write" | "admin";
+            /**
              * Format: date-time
              * @description When the key stops working (RFC 3339); without it, when it is revoked.
              * @example 2027-01-01T00:00:00Z
@@ -1910,6 +2092,11 @@ export interface components {
              * @example varve_q7FvJ2
              */
             prefix: string;
+            /**
+             * @example read
+             * @enum {string}
+             */
+            scope: "read" | "write" | "admin";
             /**
              * Format: date-time
              * @example 2026-03-01T12:00:00.000Z
@@ -1950,6 +2137,11 @@ export interface components {
              */
             prefix: string;
             /**
+             * @example read
+             * @enum {string}
+             */
+            scope: "read" | "write" | "admin";
+            /**
              * Format: date-time
              * @example 2026-03-01T12:00:00.000Z
              */
@@ -1978,6 +2170,14 @@ export interface components {
              * @example null
              */
             nextCursor: string | null;
+        };
+        RotateApiKeyDto: {
+            /**
+             * @description For how many seconds the old key still works beside the new one.
+             * @default 0
+             * @example 3600
+             */
+            overlapSeconds?: number;
         };
         GroupDto: {
             /** @example ocean team */
@@ -4022,6 +4222,276 @@ export interface operations {
             };
         };
     };
+    signIn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LoginDto"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenPairView"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Login refused (`login-refused`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    refreshSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RefreshDto"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenPairView"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Refresh refused (`refresh-refused`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    signOut: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    changeMyPassword: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangePasswordDto"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Forbidden (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    setPassword: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                userId: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordDto"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Forbidden (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    removePassword: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                userId: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Forbidden (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
     listUsers: {
         parameters: {
             query?: {
@@ -4408,6 +4878,76 @@ export interface operations {
             };
         };
     };
+    rotateApiKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                keyId: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RotateApiKeyDto"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IssuedApiKeyView"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Forbidden (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description User disabled (`user-disabled`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
     revokeApiKey: {
         parameters: {
             query?: never;
@@ -4436,6 +4976,15 @@ export interface operations {
             };
             /** @description Unauthenticated (`unauthenticated`) */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Forbidden (`forbidden`) */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8185,7 +8734,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description No such path (`path-missing`), The path is taken (`path-exists`), Nothing would change (`nothing-changed`), Not a branch (`not-a-branch`), The branch is protected (`branch-protected`), The name is taken (`pointer-exists`) */
+            /** @description No such path (`path-missing`), The path is taken (`path-exists`), Nothing would change (`nothing-changed`), Not a branch (`not-a-branch`), The branch is protected (`branch-protected`), The name is taken (`pointer-exists`), Dataset full (`dataset-full`) */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -8940,7 +9489,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description The name is taken (`pointer-exists`) */
+            /** @description The name is taken (`pointer-exists`), Dataset full (`dataset-full`) */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -9283,7 +9832,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description The name is taken (`pointer-exists`) */
+            /** @description The name is taken (`pointer-exists`), Dataset full (`dataset-full`) */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -9409,7 +9958,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description The name is taken (`pointer-exists`) */
+            /** @description The name is taken (`pointer-exists`), Dataset full (`dataset-full`) */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -9592,7 +10141,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description Not a branch (`not-a-branch`) */
+            /** @description Not a branch (`not-a-branch`), Dataset full (`dataset-full`) */
             409: {
                 headers: {
                     [name: string]: unknown;

@@ -6,6 +6,8 @@ import { fill, operationsOf, send, type Operation } from './operations.js';
 const PUBLIC = new Map([
   ['getLiveness', 'a probe of the orchestrator'],
   ['getReadiness', 'a probe of the orchestrator'],
+  ['signIn', 'brings a password instead'],
+  ['refreshSession', 'brings a refresh token instead'],
 ]);
 
 describe('every operation', () => {

@@ -95,7 +95,8 @@ export function gitAnnex(
 export function gitLfs(bench: Bench, source: Source, { commit = false }: Extent = {}): Contestant {
   const steps = commit ? '`git add` and `git commit`' : '`git add`';
   const note = `${steps} in a new repository that tracks everything with LFS`;
-  return inWorkTree(bench, source, { name: 'git-lfs' }, note, {
+  const atMostRounds = commit ? 1 : undefined;
+  return inWorkTree(bench, source, { name: 'git-lfs', atMostRounds }, note, {
     init: [
       ['lfs', 'install', '--local'],
       ['lfs', 'track', 'added/**'],

@@ -1,16 +1,8 @@
 import type { DatasetId, FileId } from '../ids.js';
+import type { Permission } from '../permission.js';
 import type { Principal } from '../principal.js';
 import { token } from '../token.js';
 import type { Reader } from './unit-of-work.js';
-
-/** What may be done to a resource; each includes the ones before it. */
-export const PERMISSIONS = ['read', 'write', 'admin'] as const;
-export type Permission = (typeof PERMISSIONS)[number];
-
-/** Whether a permission includes what is wanted. */
-export function covers(held: Permission, wanted: Permission): boolean {
-  return PERMISSIONS.indexOf(held) >= PERMISSIONS.indexOf(wanted);
-}
 
 /** A condition to be put into a WHERE clause. */
 export interface SqlPredicate {

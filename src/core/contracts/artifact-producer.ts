@@ -51,6 +51,11 @@ export interface Artifact {
 /** On whose behalf bytes are registered: its hold keeps them until it is used or expires. */
 export interface Registration {
   readonly holder: UserId | null;
+  /**
+   * The caller refers to each of the contents once, by rows that it writes in the same transaction:
+   * counted here, at once. Only without a holder.
+   */
+  readonly isReferredTo?: boolean;
 }
 
 /**
@@ -78,7 +83,8 @@ export interface ArtifactProducer {
   /**
    * Registers staged bytes in the caller's transaction: makes them final, or drops them once it has
    * committed where the content is there already. When it rolls back they are dropped as well.
-   * A registered file has no reference yet but the holder's; add yours in the same transaction.
+   * A registered file has no reference yet but the holder's, unless `isReferredTo`; add yours in the
+   * same transaction.
    */
   register(
     tx: Tx,

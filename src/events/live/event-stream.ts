@@ -1,3 +1,4 @@
+import type { CredentialWatch } from '../../core/contracts/credential-watch.js';
 import { matchesEventPattern } from '../../core/events/event-pattern.js';
 import type { Principal } from '../../core/principal.js';
 import { Alarm } from '../alarm.js';
@@ -51,6 +52,7 @@ export class EventStream {
   constructor(
     private readonly selection: StreamSelection,
     private readonly identify: () => Promise<Principal | null>,
+    private readonly watch: CredentialWatch,
     private readonly reader: LogReader,
     private readonly access: EventAccess,
     private readonly sink: EventSink,
@@ -73,13 +75,19 @@ export class EventStream {
 
   /** Runs until the reader leaves or the stream is ended. Never throws. */
   async run(): Promise<void> {
+    let stopWatching = () => {};
     try {
+      const principal = await this.identify();
+      if (!principal) return this.end('access-withdrawn');
+      stopWatching = this.watch.watch(principal, () => this.end('access-withdrawn'));
       while (!this.ended) {
         const isFull = await this.step();
         if (!isFull && !this.ended) await this.alarm.sleep(this.limits.heartbeatMs);
       }
     } catch (error) {
       this.end(error instanceof TooSlow ? 'too-slow' : 'failed');
+    } finally {
+      stopWatching();
     }
   }
 

@@ -1,5 +1,6 @@
 import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { AUTHENTICATOR, type PrincipalAuthenticator } from '../../core/contracts/authenticator.js';
+import { CREDENTIAL_WATCH, type CredentialWatch } from '../../core/contracts/credential-watch.js';
 import { Unavailable } from '../../core/problems.js';
 import { CONFIG, type Config } from '../../platform/config/config.js';
 import { Draining } from '../../platform/health/draining.js';
@@ -28,6 +29,7 @@ export class LiveStreams implements OnModuleDestroy {
     private readonly reader: LogReader,
     private readonly access: EventAccess,
     @Inject(AUTHENTICATOR) private readonly authenticator: PrincipalAuthenticator,
+    @Inject(CREDENTIAL_WATCH) private readonly watch: CredentialWatch,
     @Inject(CONFIG)
     private readonly config: Pick<Config, 'EVENT_STREAM_HEARTBEAT' | 'EVENT_STREAM_LIMIT'>,
   ) {
@@ -57,6 +59,7 @@ export class LiveStreams implements OnModuleDestroy {
     const stream = new EventStream(
       selection,
       () => this.authenticator.identify(credentials),
+      this.watch,
       this.reader,
       this.access,
       openSink(),

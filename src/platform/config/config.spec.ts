@@ -31,10 +31,21 @@ describe('the configuration', () => {
     ['STORAGE_URL', '/srv', 'a URL such as file:///'],
     ['LOG_LEVEL', 'loud', 'LOG_LEVEL'],
     ['ADMIN_TOKEN', 'short', '16 characters'],
+    ['OIDC_ISSUER', 'provider', 'the URL of an OpenID provider'],
+    ['OIDC_AUDIENCE', 'varve', 'and not without'],
+    ['TRUSTED_PROXIES', 'everybody', 'takes addresses'],
+    ['TRUSTED_PROXIES', '10.0.0.0/33', 'takes addresses'],
+    ['TRUSTED_PROXIES', '10.0.0.0/8/8', 'takes addresses'],
   ])('refuses %s=%s with a sentence that names it', (name, value, sentence) => {
     expect(() => readConfig({ [name]: value })).toThrow(InvalidConfig);
     expect(() => readConfig({ [name]: value })).toThrow(new RegExp(`${name}.*${sentence}|${name}`));
     expect(() => readConfig({ [name]: value })).toThrow(sentence);
+  });
+
+  it('reads lists of proxies', () => {
+    expect(readConfig({ TRUSTED_PROXIES: 'loopback, 10.0.0.0/8,2001:db8::/32,' })).toMatchObject({
+      TRUSTED_PROXIES: ['loopback', '10.0.0.0/8', '2001:db8::/32'],
+    });
   });
 
   it('names every variable that is wrong at once', () => {

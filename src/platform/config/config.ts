@@ -1,5 +1,6 @@
 import { CannotStart } from '../../core/cannot-start.js';
 import ms from 'ms';
+import { isIP } from 'node:net';
 import path from 'node:path';
 import { z } from 'zod';
 
@@ -20,6 +21,15 @@ const wholeNumber = (fallback: number, minimum: number, maximum: number) =>
       (value) => value >= minimum && value <= maximum,
       `takes a whole number from ${minimum} to ${maximum}`,
     );
+
+/** What Express's `trust proxy` understands. */
+function isProxy(text: string): boolean {
+  const [address = '', prefix, ...rest] = text.split('/');
+  if (['loopback', 'linklocal', 'uniquelocal'].includes(text)) return true;
+  const bits = { 4: 32, 6: 128 }[isIP(address)];
+  if (bits === undefined || rest.length > 0) return false;
+  return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits);
+}
 
 const MEBIBYTE = 1024 * 1024;
 
@@ -72,6 +82,55 @@ const schema = z.object({
     .regex(/^[\x21-\x7e]+$/, 'takes visible ASCII characters, and no space')
     .optional()
     .describe("The first administrator's API key; without it one is made and printed once"),
+  OIDC_ISSUER: z
+    .url({ protocol: /^https?$/, error: 'takes the URL of an OpenID provider' })
+    .optional()
+    .describe('The OpenID provider whose tokens let their bearers in'),
+  OIDC_AUDIENCE: z.string().min(1).optional().describe('Whom its tokens must be meant for'),
+  OIDC_JWKS_URL: z
+    .url({ protocol: /^https?$/, error: 'takes the URL of a JSON Web Key Set' })
+    .optional()
+    .describe("Where its keys are; without it where the provider's discovery document says"),
+  OIDC_CLOCK_TOLERANCE: duration('30s').describe("How far its clock may be from this one's"),
+  OIDC_NAME_CLAIM: z
+    .string()
+    .min(1)
+    .default('preferred_username')
+    .describe('The claim with what to call somebody who comes for the first time'),
+  OIDC_ROLE_CLAIM: z
+    .string()
+    .min(1)
+    .default('roles')
+    .describe('The claim with the roles, such as realm_access.roles'),
+  OIDC_ADMIN_ROLE: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Which of them makes an administrator; without it roles are given here'),
+  ACCESS_TOKEN_TTL: duration('15m').describe('How long the token of a login works'),
+  SESSION_TTL: duration('30d').describe('How long a login can be renewed'),
+  LOGIN_ATTEMPTS: wholeNumber(10, 1, 1000).describe('How many failures in a row lock a name'),
+  LOGIN_LOCK: duration('15m').describe('For how long they lock it'),
+  RATE_LIMIT_CREDENTIAL: wholeNumber(600_000, 0, 1_000_000_000).describe(
+    'How many requests a minute one key, session or token may make; 0 for no limit',
+  ),
+  RATE_LIMIT_ADDRESS: wholeNumber(600, 0, 1_000_000_000).describe(
+    'How many requests a minute without a good credential one address may make; 0 for no limit',
+  ),
+  MAX_BRANCHES: wholeNumber(10_000, 1, 1_000_000).describe('How many branches a dataset may have'),
+  MAX_TAGS: wholeNumber(10_000, 1, 1_000_000).describe('How many version tags a dataset may have'),
+  MAX_DRAFTS: wholeNumber(1000, 1, 1_000_000).describe(
+    'How many drafts of a dataset may be open at a time',
+  ),
+  TRUSTED_PROXIES: z
+    .string()
+    .default('')
+    .transform((text) => text.split(',').flatMap((part) => part.trim() || []))
+    .refine(
+      (proxies) => proxies.every(isProxy),
+      'takes addresses, networks such as 10.0.0.0/8, loopback, linklocal or uniquelocal',
+    )
+    .describe('Proxies whose X-Forwarded-For is believed, separated by commas'),
   AUDIT_RETENTION: duration('3650d').describe('How long entries of the audit log are kept'),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
@@ -132,6 +191,12 @@ const schema = z.object({
   SHUTDOWN_GRACE: duration('30s').describe('How long running requests may take after SIGTERM'),
 });
 
+/** What one setting alone cannot tell. */
+const whole = schema.refine(
+  ({ OIDC_ISSUER, OIDC_AUDIENCE }) => (OIDC_ISSUER === undefined) === (OIDC_AUDIENCE === undefined),
+  { path: ['OIDC_AUDIENCE'], error: 'must be given with OIDC_ISSUER, and not without' },
+);
+
 /** What the server is told by its environment, parsed: durations in milliseconds, paths absolute. */
 export type Config = Readonly<z.output<typeof schema>>;
 
@@ -154,7 +219,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
   const given = Object.fromEntries(
     Object.entries(environment).filter(([name, value]) => name in schema.shape && value !== ''),
   );
-  const parsed = schema.safeParse(given);
+  const parsed = whole.safeParse(given);
   if (parsed.success) return parsed.data;
   throw new InvalidConfig(
     parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`),

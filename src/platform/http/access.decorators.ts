@@ -1,11 +1,15 @@
 import { applyDecorators, SetMetadata } from '@nestjs/common';
 import { ApiExtension, ApiSecurity } from '@nestjs/swagger';
-import type { Permission } from '../../core/contracts/access-policy.js';
+import type { Permission } from '../../core/permission.js';
 
 /** What an operation needs of its caller. An operation that says nothing is closed to everybody. */
 export type AccessRequirement =
   | { readonly kind: 'public' }
-  | { readonly kind: 'signed-in' }
+  | {
+      readonly kind: 'signed-in';
+      /** What the caller's credentials must allow; else what the method does: read or write. */
+      readonly scope?: Permission;
+    }
   | { readonly kind: 'admin' }
   | {
       readonly kind: 'dataset' | 'file';
@@ -31,7 +35,8 @@ const requires = (requirement: AccessRequirement) =>
 export const Public = () => applyDecorators(requires({ kind: 'public' }), ApiSecurity({}));
 
 /** Open to every signed-in user; what it answers is limited to what that user may read. */
-export const SignedIn = () => requires({ kind: 'signed-in' });
+export const SignedIn = (options: { scope?: Permission } = {}) =>
+  requires({ kind: 'signed-in', ...options });
 
 /** Open to administrators. */
 export const AdminOnly = () => requires({ kind: 'admin' });

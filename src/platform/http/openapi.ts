@@ -12,6 +12,7 @@ const TAGS: [name: string, description: string][] = [
   ['groups', 'Users to whom something is granted as to one'],
   ['permissions', 'Who may do what with datasets and files'],
   ['audit', 'Who did what, and what was refused'],
+  ['login', 'Signing in with a password'],
   ['api-keys', 'What proves who somebody is'],
   ['administration', 'Garbage collection and verification'],
   ['operations', 'Health and metrics'],

@@ -583,6 +583,42 @@ describe("registering in the caller's transaction", () => {
     expect(await rowOf(one!)).toMatchObject({ reference_count: '1' });
   });
 
+  it('stages many at once, and counts the reference of whoever asks it to', async () => {
+    const contents = Array.from({ length: 60 }, () => randomBytes(50));
+    const register = async (isReferredTo: boolean) => {
+      const staged = await storage.producer.stageAll(contents.map((content) => ({ content })));
+      expect(staged.map(({ sha256 }) => sha256)).toEqual(contents.map(digestOf));
+      return storage.unitOfWork.run((tx) =>
+        storage.producer.register(tx, staged, { holder: null, isReferredTo }),
+      );
+    };
+    const first = await register(true);
+    expect(await rowOf(first[7]!)).toMatchObject({
+      reference_count: '1',
+      unreferenced_since: null,
+    });
+    expect((await register(true)).map(({ fileId }) => fileId)).toEqual(
+      first.map(({ fileId }) => fileId),
+    );
+    await register(false);
+    expect(await rowOf(first[7]!)).toMatchObject({ reference_count: '2' });
+    await eventually(async () =>
+      (await keysUnder(backend, 'staging/')).length === 0 ? true : null,
+    );
+    // Nothing refers to them in truth: the laws would miss it.
+    await dataSource.query('UPDATE files SET reference_count = 0, unreferenced_since = now()');
+  });
+
+  it('counts a hold or a reference, not both', async () => {
+    const staged = await storage.producer.stageAll([{ content: randomBytes(5) }]);
+    await expect(
+      storage.unitOfWork.run((tx) =>
+        storage.producer.register(tx, staged, { holder: user.userId, isReferredTo: true }),
+      ),
+    ).rejects.toThrow('hold');
+    await storage.producer.discard(staged);
+  });
+
   it('takes nothing at all', async () => {
     expect(
       await storage.unitOfWork.run((tx) => storage.producer.register(tx, [], { holder: null })),

@@ -117,7 +117,10 @@ export class StreamArtifactProducer implements ArtifactProducer, OnApplicationSh
     staged: readonly StagedArtifact[],
     registration: Registration,
   ): Promise<Artifact[]> {
-    return this.registerIn(tx, this.entries(staged, registration.holder, null));
+    const { holder, isReferredTo = false } = registration;
+    if (isReferredTo && holder !== null)
+      throw new Error('A holder’s content is counted by its hold');
+    return this.registerIn(tx, this.entries(staged, holder, null), isReferredTo);
   }
 
   /**
@@ -157,9 +160,10 @@ export class StreamArtifactProducer implements ArtifactProducer, OnApplicationSh
   private async registerIn(
     tx: Tx,
     entries: readonly RegistrationEntry[],
+    areReferredTo = false,
   ): Promise<RegisteredArtifact[]> {
     tx.afterRollback(() => this.drop(entries.map(({ staged }) => staged)));
-    const { outcomes, leftover } = await this.registrar.register(tx, entries);
+    const { outcomes, leftover } = await this.registrar.register(tx, entries, { areReferredTo });
     tx.afterCommit(() => this.afterCommit(outcomes, leftover));
     return outcomes.map((outcome) => {
       if (outcome.status === 'rejected') throw outcome.reason;

@@ -55,7 +55,7 @@ export class GroupRegistration {
     onFinalizing: () => void,
   ): Promise<Registered['outcomes']> {
     const registered = await this.unitOfWork.run((tx: Tx) =>
-      this.registrar.register(tx, entries, onFinalizing),
+      this.registrar.register(tx, entries, { onFinalizing }),
     );
     this.onCommit(registered);
     return registered.outcomes;

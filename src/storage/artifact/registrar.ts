@@ -42,6 +42,11 @@ export interface Registered {
   readonly leftover: StagedArtifact[];
 }
 
+interface RegisterOptions {
+  readonly onFinalizing?: () => void;
+  readonly areReferredTo?: boolean;
+}
+
 /** The entries with the same content; the first one's bytes are stored. */
 interface Content {
   readonly staged: StagedArtifact;
@@ -74,21 +79,22 @@ export class Registrar {
   /**
    * @param onFinalizing called when the first staged bytes are about to be moved: from then on the
    *   entries cannot be tried again
+   * @param areReferredTo counts a reference of the caller's for each entry; none has a holder then
    */
   async register(
     tx: Tx,
     entries: readonly RegistrationEntry[],
-    onFinalizing: () => void = () => {},
+    { onFinalizing, areReferredTo = false }: RegisterOptions = {},
   ): Promise<Registered> {
     const contents = groupByContent(entries);
     const readable = await this.readableBefore(tx, entries);
-    const rows = await this.insert(tx, contents);
+    const rows = await this.insert(tx, contents, areReferredTo);
     const newHolds = await upsertHolds(tx, this.holdMs, holdsOf(contents, rows));
     await countHolds(
       tx,
       newHolds.filter((id) => !rows.byId.get(id)?.is_new),
     );
-    onFinalizing();
+    onFinalizing?.();
     const failures = await this.store(tx, contents, rows);
     const uploads = new Set(
       contents.flatMap(({ staged, entries: [first] }) =>
@@ -142,15 +148,19 @@ export class Registrar {
     return readable;
   }
 
-  private async insert(tx: Tx, contents: readonly Content[]): Promise<Rows> {
+  private async insert(
+    tx: Tx,
+    contents: readonly Content[],
+    areReferredTo: boolean,
+  ): Promise<Rows> {
     const written = contents.map(({ staged, entries, holders }): NewContent => ({
       staged,
       fileKey: this.backend.finalKey(staged, staged.sha256),
       // What a user says of a content is that user's and stays with the hold.
       metadata: entries.some(({ holder }) => holder === null) ? staged.metadata : {},
-      holders: holders.size,
+      references: areReferredTo ? entries.length : holders.size,
     }));
-    return new Rows(await upsertFiles(tx, this.backend.type, written));
+    return new Rows(await upsertFiles(tx, this.backend.type, written, areReferredTo));
   }
 
   /** Makes bytes final where they are new or lost; gives the files for which that failed, and why. */

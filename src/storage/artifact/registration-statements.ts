@@ -8,8 +8,8 @@ export interface NewContent {
   readonly staged: StagedArtifact;
   readonly fileKey: string;
   readonly metadata: JsonObject;
-  /** How many holds it will have when it turns out to be new. */
-  readonly holders: number;
+  /** How many references it will have when it turns out to be new. */
+  readonly references: number;
 }
 
 /** What `files` has of a content after it was written there. */
@@ -37,14 +37,15 @@ const UPSERT_FILES = `
   INSERT INTO files (storage_type, file_type, mime_type, file_path, file_size, content_hash,
     compression_type, metadata, reference_count, unreferenced_since)
   SELECT $1, file_type, mime_type, file_path, file_size, content_hash, compression_type, metadata,
-    holders, CASE WHEN holders = 0 THEN now() END
+    references_to, CASE WHEN references_to = 0 THEN now() END
   FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::char(64)[], $7::text[],
     $8::jsonb[], $9::bigint[])
     AS c (file_type, mime_type, file_path, file_size, content_hash, compression_type, metadata,
-      holders)
+      references_to)
   ORDER BY content_hash
   ON CONFLICT (content_hash) DO UPDATE SET
-    unreferenced_since = CASE WHEN files.reference_count = 0 THEN now() END
+    reference_count = files.reference_count + CASE WHEN $10 THEN EXCLUDED.reference_count ELSE 0 END,
+    unreferenced_since = CASE WHEN files.reference_count = 0 AND NOT $10 THEN now() END
   RETURNING id, content_hash, file_path, file_size, xmax = 0 AS is_new,
     damaged_at IS NOT NULL AS is_damaged`;
 
@@ -67,11 +68,16 @@ const ADD_HOLDS_TO_COUNT = `
   FROM (SELECT id, count(*) AS holds FROM unnest($1::integer[]) AS id GROUP BY id) AS added
   WHERE files.id = added.id`;
 
-/** Writes each content once; the ones that are there already stay as they are. */
+/**
+ * Writes each content once; the ones that are there already stay as they are.
+ * @param countsAll adds the references to contents that are there already, too: holds are counted
+ *   apart, for an uploader may have one already
+ */
 export function upsertFiles(
   tx: Tx,
   storageType: string,
   contents: readonly NewContent[],
+  countsAll: boolean,
 ): Promise<ContentRow[]> {
   return tx.query<ContentRow>(UPSERT_FILES, [
     storageType,
@@ -82,7 +88,8 @@ export function upsertFiles(
     contents.map(({ staged }) => staged.sha256),
     contents.map(({ staged }) => staged.compressionType),
     contents.map(({ metadata }) => JSON.stringify(metadata)),
-    contents.map(({ holders }) => holders),
+    contents.map(({ references }) => references),
+    countsAll,
   ]);
 }
 
