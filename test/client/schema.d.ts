@@ -1241,7 +1241,7 @@ export interface paths {
         };
         /**
          * Download a version as an archive
-         * @description Made while it is sent. An archive that cannot be made whole breaks off and never ends well.
+         * @description Made while it is sent. An archive that cannot be made whole breaks off and never ends well. Purged contents are left out; the last file, `PURGED.json`, names them.
          */
         get: operations["getVersionArchive"];
         put?: never;
@@ -1562,6 +1562,63 @@ export interface paths {
          */
         put: operations["setChecks"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{datasetId}/purge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take a content out of every version
+         * @description For good: reading it answers 410 from then on in all versions and drafts of the dataset, archives leave it out and say so, and adding it again is refused. Its paths, sizes and digests stay in listings, so that comparisons, merges and the digests of versions go on as before. Where no other dataset has the content its bytes are collected at once; uploads of it that wait are given up.
+         */
+        post: operations["purgeContent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{datasetId}/purges": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what was purged, by whom, when and why; the newest first */
+        get: operations["listPurges"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{datasetId}/purges/{purgeId}/lift": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let a purged content be added again
+         * @description What was purged does not come back by that.
+         */
+        post: operations["liftPurge"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3318,6 +3375,15 @@ export interface components {
             /** @example 73400320 */
             totalSizeBytes: number;
         };
+        PurgedView: {
+            /** @example Personal data; erasure request 2026-114 */
+            reason: string;
+            /**
+             * Format: date-time
+             * @example 2026-11-20T12:00:00.000Z
+             */
+            purgedAt: string;
+        };
         FileEntryView: {
             /** @example measurements/2026/sea-ice.csv */
             path: string;
@@ -3335,6 +3401,8 @@ export interface components {
             metadata: {
                 [key: string]: unknown;
             } | null;
+            /** @description Only where the content was purged: `fileId` names the notice that stands in its place, all else is as it was. */
+            purged?: components["schemas"]["PurgedView"];
         };
         CommonPrefixView: {
             /** @example measurements/2026/ */
@@ -3637,6 +3705,73 @@ export interface components {
              *     ]
              */
             allowedPathPatterns: string[];
+        };
+        PurgeDto: {
+            /**
+             * @description Shown to whoever asks for the content, and kept.
+             * @example Personal data; erasure request 2026-114
+             */
+            reason: string;
+            /**
+             * @description The content that goes.
+             * @example e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+             */
+            sha256: string;
+        };
+        PurgeView: {
+            /** @example 3 */
+            id: number;
+            /** @example 12 */
+            datasetId: number;
+            /** @example e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 */
+            sha256: string;
+            /** @example 48210 */
+            sizeBytes: number;
+            /**
+             * @description Shown to whoever asks for the content, and kept.
+             * @example Personal data; erasure request 2026-114
+             */
+            reason: string;
+            /**
+             * @description In how many places of overlays and drafts it stood.
+             * @example 4
+             */
+            entries: number;
+            /**
+             * @description Who did it.
+             * @example 2
+             */
+            purgedBy: number;
+            /**
+             * Format: date-time
+             * @example 2026-11-20T12:00:00.000Z
+             */
+            purgedAt: string;
+            /** @example null */
+            liftedBy: number | null;
+            /**
+             * Format: date-time
+             * @description Since when the content may be added again.
+             * @example null
+             */
+            liftedAt: string | null;
+            /** @example null */
+            liftReason: string | null;
+        };
+        PurgePage: {
+            items: components["schemas"]["PurgeView"][];
+            /**
+             * @description Sent as `cursor` it asks for the next page; null at the end of the list.
+             * @example null
+             */
+            nextCursor: string | null;
+        };
+        LiftPurgeDto: {
+            /**
+             * @description Shown to whoever asks for the content, and kept.
+             * @example Personal data; erasure request 2026-114
+             */
+            reason: string;
         };
         RetentionView: {
             /**
@@ -8889,7 +9024,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description The checks of the dataset failed (`checks-failed`), A file is missing (`file-missing`), A content is missing (`content-missing`) */
+            /** @description The checks of the dataset failed (`checks-failed`), A file is missing (`file-missing`), The content was purged (`purged-content-refused`), A content is missing (`content-missing`) */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9178,7 +9313,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description A file is missing (`file-missing`), A content is missing (`content-missing`) */
+            /** @description A file is missing (`file-missing`), A content is missing (`content-missing`), The content was purged (`purged-content-refused`) */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9341,7 +9476,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description The version was removed (`version-removed`) */
+            /** @description The version was removed (`version-removed`), The content was purged (`content-purged`) */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -9417,7 +9552,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description The version was removed (`version-removed`) */
+            /** @description The version was removed (`version-removed`), The content was purged (`content-purged`) */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -10449,7 +10584,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description A file is missing (`file-missing`), A content is missing (`content-missing`) */
+            /** @description A file is missing (`file-missing`), The content was purged (`purged-content-refused`), A content is missing (`content-missing`) */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10832,7 +10967,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description The checks of the dataset failed (`checks-failed`), A file is missing (`file-missing`) */
+            /** @description The checks of the dataset failed (`checks-failed`), A file is missing (`file-missing`), The content was purged (`purged-content-refused`) */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10914,7 +11049,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description The checks of the dataset failed (`checks-failed`), A file is missing (`file-missing`) */
+            /** @description The checks of the dataset failed (`checks-failed`), A file is missing (`file-missing`), The content was purged (`purged-content-refused`) */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10996,7 +11131,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description The checks of the dataset failed (`checks-failed`), A file is missing (`file-missing`) */
+            /** @description The checks of the dataset failed (`checks-failed`), A file is missing (`file-missing`), The content was purged (`purged-content-refused`) */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -11076,6 +11211,185 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CheckRulesDto"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Forbidden (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    purgeContent: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text of up to 255 characters. The same key with the same request gives the first answer again and does nothing; with another request it is refused. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                datasetId: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PurgeDto"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PurgeView"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Forbidden (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    listPurges: {
+        parameters: {
+            query?: {
+                /** @description How many items a page holds at the most. */
+                limit?: number;
+                /** @description `nextCursor` of the page before. Opaque: send back what you were given. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                datasetId: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PurgePage"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    liftPurge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                datasetId: number;
+                purgeId: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LiftPurgeDto"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PurgeView"];
                 };
             };
             /** @description Invalid input (`invalid-input`) */
