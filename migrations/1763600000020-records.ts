@@ -98,6 +98,8 @@ export class Records1763600000020 implements MigrationInterface {
         FOR EACH ROW WHEN (OLD.status <> 'draft') EXECUTE FUNCTION record_dataset_changed();
       CREATE TRIGGER dataset_removals_recorded AFTER INSERT OR DELETE ON dataset_removals
         FOR EACH ROW EXECUTE FUNCTION record_dataset_changed();
+      CREATE TRIGGER dataset_purges_recorded AFTER INSERT OR DELETE OR UPDATE OF lifted_at
+        ON dataset_purges FOR EACH ROW EXECUTE FUNCTION record_dataset_changed();
       CREATE TRIGGER dataset_retention_recorded AFTER INSERT OR DELETE OR UPDATE
         ON dataset_retention FOR EACH ROW EXECUTE FUNCTION record_dataset_changed();
 

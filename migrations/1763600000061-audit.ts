@@ -217,6 +217,8 @@ const AUDITED = `
     'set_by');
   SELECT audit_table('dataset_removals', 'version-removal', '{id}', 'dataset_id', 'removed_by',
     '{}', '{swept_at}');
+  SELECT audit_table('dataset_purges', 'purge', '{id}', 'dataset_id', 'purged_by', '{}',
+    '{entries}');
   -- Of a job only that it was asked for and that it was called off: the rest is the server's work.
   CREATE TRIGGER audit AFTER INSERT ON jobs FOR EACH ROW WHEN (NEW.created_by IS NOT NULL)
     EXECUTE FUNCTION audit_change('job', '{id}', '', 'created_by', '{}',

@@ -5,6 +5,7 @@ import { Versioning1763600000004 } from './1763600000004-versioning.js';
 import { Events1763600000005 } from './1763600000005-events.js';
 import { Platform1763600000006 } from './1763600000006-platform.js';
 import { RemovedVersions1763600000010 } from './1763600000010-removed-versions.js';
+import { Purges1763600000011 } from './1763600000011-purges.js';
 import { Records1763600000020 } from './1763600000020-records.js';
 import { Tables1763600000040 } from './1763600000040-tables.js';
 import { EventSubscriptions1763600000050 } from './1763600000050-event-subscriptions.js';
@@ -13,6 +14,7 @@ import { Permissions1763600000060 } from './1763600000060-permissions.js';
 import { Audit1763600000061 } from './1763600000061-audit.js';
 import { Identities1763600000062 } from './1763600000062-identities.js';
 import { RateLimits1763600000063 } from './1763600000063-rate-limits.js';
+import { Search1763600000070 } from './1763600000070-search.js';
 
 /** Every migration, in order. */
 export const MIGRATIONS = [
@@ -23,6 +25,7 @@ export const MIGRATIONS = [
   Events1763600000005,
   Platform1763600000006,
   RemovedVersions1763600000010,
+  Purges1763600000011,
   Records1763600000020,
   Tables1763600000040,
   EventSubscriptions1763600000050,
@@ -31,4 +34,5 @@ export const MIGRATIONS = [
   Audit1763600000061,
   Identities1763600000062,
   RateLimits1763600000063,
+  Search1763600000070,
 ];

@@ -12,6 +12,7 @@ import { HttpModule } from './platform/http/http.module.js';
 import { JobsModule } from './platform/jobs/jobs.module.js';
 import { LoggingModule } from './platform/logging/logging.module.js';
 import { MetricsModule } from './platform/metrics/metrics.module.js';
+import { SearchModule } from './search/search.module.js';
 import { RecordsModule } from './records/records.module.js';
 import { StorageModule } from './storage/storage.module.js';
 import { TabularModule } from './tabular/tabular.module.js';
@@ -58,6 +59,7 @@ export class AppModule {
         RecordsModule,
         DatasetsModule,
         VersioningModule,
+        SearchModule,
         TabularModule,
         AnalysisModule,
       ],

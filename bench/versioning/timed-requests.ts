@@ -12,7 +12,7 @@ export interface Timed<T> {
 export class TimedRequests {
   private readonly agent = new Agent({ keepAlive: true, maxSockets: 1 });
 
-  constructor(private readonly varve: Varve) {}
+  constructor(private readonly varve: Pick<Varve, 'port' | 'head'>) {}
 
   async get<T>(target: string): Promise<Timed<T>> {
     return this.send<T>(this.varve.head('GET', target), null);

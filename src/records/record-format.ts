@@ -102,6 +102,13 @@ export interface DatasetContent {
   readonly removalsKnownAfter: number;
   /** In their order. */
   readonly removals: readonly RemovalContent[];
+  /** What was purged: the digests of the notices, which say what, by whom, when and why. */
+  readonly purges: readonly {
+    readonly notice: Sha256;
+    readonly liftedBy: number | null;
+    readonly liftedAt: string | null;
+    readonly liftReason: string | null;
+  }[];
   /** The versions that have no child: from them and the pointers all others are found. */
   readonly tips: readonly Sha256[];
 }

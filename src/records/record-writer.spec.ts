@@ -178,7 +178,8 @@ describe('the record of a dataset', () => {
       expect((await recordOf(dataset)).count).toBe(1);
     }
     const [{ most }] = await dataSource.query<[{ most: string }]>(
-      'SELECT max(sequence) AS most FROM storage_records WHERE subject_id = ANY($1::integer[])',
+      `SELECT max(sequence) AS most FROM storage_records
+       WHERE kind = 'dataset' AND subject_id = ANY($1::integer[])`,
       [datasets],
     );
     expect(most).toBe('1');

@@ -2,6 +2,7 @@ import { Global, Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { ARTIFACT_PRODUCER } from '../core/contracts/artifact-producer.js';
 import {
+  CONTENT_DISPOSAL,
   CONTENT_RESPONDER,
   FILE_CATALOG,
   REFERENCE_SOURCES,
@@ -12,6 +13,7 @@ import { bind, bindFactory } from '../core/token.js';
 import { CONFIG, type Config } from '../platform/config/config.js';
 import { StreamArtifactProducer } from './artifact/artifact.producer.js';
 import { createStorageBackend } from './backend/backend.factory.js';
+import { SqlContentDisposal } from './catalog/content-disposal.js';
 import { SqlFileCatalog } from './catalog/file-catalog.js';
 import { ReferenceSourceRegistry } from './catalog/reference-sources.js';
 import { CollectionController } from './collection/collection.controller.js';
@@ -52,6 +54,8 @@ import { VerificationService } from './verification/verification.service.js';
     bind(UPLOAD_RECEIVER, HttpUploadReceiver),
     SqlFileCatalog,
     bind(FILE_CATALOG, SqlFileCatalog),
+    SqlContentDisposal,
+    bind(CONTENT_DISPOSAL, SqlContentDisposal),
     ReferenceSourceRegistry,
     bind(REFERENCE_SOURCES, ReferenceSourceRegistry),
     FilesService,
@@ -79,6 +83,7 @@ import { VerificationService } from './verification/verification.service.js';
     ARTIFACT_PRODUCER,
     UPLOAD_RECEIVER,
     FILE_CATALOG,
+    CONTENT_DISPOSAL,
     REFERENCE_SOURCES,
     CONTENT_RESPONDER,
   ],

@@ -29,6 +29,7 @@ import { parsePointerName } from './graph/ref.js';
 import { Lineages } from './lineages.js';
 import { OverlayDocuments } from './overlay-documents.js';
 import { EMPTY_POSITION, readPosition, type ReadPosition } from './position.js';
+import { refusePurged, withPurges } from './purged-files.js';
 import { BranchProtected, NotABranch, PointerExists } from './versioning.problems.js';
 import {
   changedEntries,
@@ -114,10 +115,14 @@ export class Commits {
   ): Promise<LockedBranch> {
     const branch = parsePointerName(name, 'branch');
     // The row lock on the dataset orders its commits; whoever loses gives the number back.
-    const [dataset] = await tx.query<{ name: string; versionNumber: number }>(
+    const [dataset] = await tx.query<{
+      name: string;
+      versionNumber: number;
+      hasPurges: boolean;
+    }>(
       `UPDATE datasets SET last_version_number = last_version_number + 1
        WHERE id = $1 AND deleted_at IS NULL
-       RETURNING name, last_version_number AS "versionNumber"`,
+       RETURNING name, last_version_number AS "versionNumber", has_purges AS "hasPurges"`,
       [datasetId],
     );
     if (!dataset) throw new NotFound(`Dataset ${datasetId}`);
@@ -142,6 +147,7 @@ export class Commits {
       pointerId: pointer.id,
       versionNumber: dataset.versionNumber,
       isProtected: pointer.isProtected,
+      hasPurges: dataset.hasPurges,
       head: pointer.versionId === null ? null : await versionById(tx, pointer.versionId),
     };
   }
@@ -247,19 +253,21 @@ export class Commits {
    * An overlay of changes that are held in memory.
    * @param before what the head has at the changed paths
    * @param changes against the head, in path order
-   * @throws FileMissing
+   * @throws FileMissing, PurgedContentRefused
    */
   async overlayOf(
     tx: Tx,
-    { head }: LockedBranch,
+    { datasetId, head, hasPurges }: LockedBranch,
     before: ReadonlyMap<string, Content>,
     changes: readonly Change[],
   ): Promise<Overlay> {
     const put = [...new Set(changes.flatMap(([, content]) => content?.fileId ?? []))];
     const replaced = changes.flatMap(([path]) => before.get(path)?.fileId ?? []);
-    const files = await this.files.find(tx, [...new Set([...put, ...replaced])]);
+    const found = await this.files.find(tx, [...new Set([...put, ...replaced])]);
+    const files = await withPurges(tx, found);
     const missing = put.filter((id) => !files.has(id));
     if (missing.length > 0) throw new FileMissing(missing);
+    if (hasPurges) await refusePurged(tx, datasetId, put);
     const sizeOf = (id: FileId): number => files.get(id)?.sizeBytes ?? 0;
     const sizeBefore = (path: string): number | null => {
       const content = before.get(path);

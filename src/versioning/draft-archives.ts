@@ -12,6 +12,7 @@ import type { DatasetId, FileId, UserId, VersionId } from '../core/ids.js';
 import { NotFound } from '../core/problems.js';
 import { receivedFiles } from './archive/tar-intake.js';
 import { Drafts, type Draft } from './drafts.js';
+import { refusePurged } from './purged-files.js';
 import { insertEntries } from './version-insert.js';
 
 /** So much of an archive is stored at once, in one transaction: so many files, or small ones' bytes. */
@@ -121,8 +122,9 @@ export class DraftArchives {
     batch: readonly { path: string }[],
     staged: readonly StagedArtifact[],
   ): Promise<void> {
-    const [kept] = await tx.query(
-      'SELECT 1 AS kept FROM dataset_versions WHERE id = $1 FOR KEY SHARE',
+    const [kept] = await tx.query<{ datasetId: DatasetId; hasPurges: boolean }>(
+      `SELECT d.id AS "datasetId", d.has_purges AS "hasPurges"
+       FROM dataset_versions v JOIN datasets d ON d.id = v.dataset_id WHERE v.id = $1 FOR KEY SHARE`,
       [scratch],
     );
     if (!kept) throw new NotFound('The draft');
@@ -130,6 +132,13 @@ export class DraftArchives {
       holder: null,
       isReferredTo: true,
     });
+    if (kept.hasPurges) {
+      await refusePurged(
+        tx,
+        kept.datasetId,
+        artifacts.map(({ fileId }) => fileId),
+      );
+    }
     // Of two files of one name the later counts, as when the archive is unpacked.
     const last = new Map(batch.map(({ path }, index) => [path, index]));
     const replaced = await tx.query<{ fileId: FileId }>(

@@ -62,6 +62,7 @@ import {
   DatasetFull,
   MergeConflicts,
   NotABranch,
+  PurgedContentRefused,
 } from './versioning.problems.js';
 import { VersionsService } from './versions.service.js';
 import { VersionView } from './versions.view.js';
@@ -178,6 +179,7 @@ export class DraftsController {
     PathMissing,
     PathExists,
     FileMissing,
+    PurgedContentRefused,
     ContentMissing,
   )
   async change(

@@ -17,6 +17,7 @@ import {
 import { parseRef } from './graph/ref.js';
 import { EMPTY_POSITION, readPosition, type ReadPosition } from './position.js';
 import { Refs } from './refs.js';
+import { refusePurged, withPurges } from './purged-files.js';
 import { insertEntries } from './version-insert.js';
 import { versionById } from './version-rows.js';
 import { VersionTree } from './version-tree.js';
@@ -69,7 +70,7 @@ export class Drafts {
     { from, branch }: { from: string | null; branch: string | null },
   ): Promise<Draft> {
     // What removes versions waits for this, or this for that: the parent is there when both are done.
-    await tx.query('SELECT 1 FROM datasets WHERE id = $1 FOR KEY SHARE', [dataset]);
+    await shareDataset(tx, dataset);
     const target = await this.branches.requireBranch(
       tx,
       dataset,
@@ -113,16 +114,31 @@ export class Drafts {
     );
   }
 
-  /** Keeps others from changing the draft until the transaction ends. @throws NotFound */
+  /**
+   * Keeps others from changing the draft until the transaction ends, and from purging: whoever does
+   * waits and then finds what was put, or was first, and is found. Before any file is locked.
+   * @throws NotFound
+   */
   async lock(tx: Tx, dataset: DatasetId, id: number): Promise<Draft> {
+    await shareDataset(tx, dataset);
     return this.#one(tx, dataset, id, 'FOR UPDATE');
   }
 
   /**
    * Applies operations to a locked draft.
-   * @throws PathMissing, PathExists, FileMissing, InvalidInput
+   * @throws PathMissing, PathExists, FileMissing, PurgedContentRefused, InvalidInput
    */
   async apply(tx: Tx, draft: Draft, operations: readonly VersionOperation[]): Promise<Draft> {
+    const [dataset] = await tx.query<{ hasPurges: boolean }>(
+      'SELECT has_purges AS "hasPurges" FROM datasets WHERE id = $1',
+      [draft.datasetId],
+    );
+    if (dataset?.hasPurges) {
+      const put = operations.flatMap((operation) =>
+        operation.op === 'put' ? operation.fileId : [],
+      );
+      await refusePurged(tx, draft.datasetId, put);
+    }
     const position = await readPosition(tx, draft.id);
     const before = await this.tree.lookup(tx, position, touchedPaths(operations));
     await this.#write(tx, draft, before, applyOperations(before, operations));
@@ -131,6 +147,11 @@ export class Drafts {
 
   /** Drops a locked draft, whatever was in it. */
   async discard(tx: Tx, draft: Pick<Draft, 'id'>): Promise<void> {
+    await tx.query(
+      `SELECT 1 FROM dataset_versions v JOIN datasets d ON d.id = v.dataset_id WHERE v.id = $1
+       FOR KEY SHARE OF d`,
+      [draft.id],
+    );
     const scratches = await tx.query<{ id: VersionId }>(
       'SELECT id FROM dataset_versions WHERE draft_of = $1 FOR UPDATE',
       [draft.id],
@@ -273,7 +294,7 @@ export class Drafts {
       ...changes.flatMap(([, content]) => content?.fileId ?? []),
       ...changes.flatMap(([path]) => before.get(path)?.fileId ?? []),
     ]);
-    const files = await this.files.find(tx, [...ids]);
+    const files = await withPurges(tx, await this.files.find(tx, [...ids]));
     const sizeOf = (id: FileId): number => files.get(id)?.sizeBytes ?? 0;
     return totalsDelta(
       changes,
@@ -289,4 +310,9 @@ export class Drafts {
   async parentPosition(tx: Tx, { parentId }: Draft): Promise<ReadPosition> {
     return parentId === null ? EMPTY_POSITION : readPosition(tx, parentId);
   }
+}
+
+/** Lets nobody remove versions or purge contents until the transaction ends; all else may go on. */
+async function shareDataset(tx: Tx, dataset: DatasetId): Promise<void> {
+  await tx.query('SELECT 1 FROM datasets WHERE id = $1 FOR KEY SHARE', [dataset]);
 }

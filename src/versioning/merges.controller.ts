@@ -36,6 +36,7 @@ import {
   conflictView,
   MergeConflicts,
   NotABranch,
+  PurgedContentRefused,
 } from './versioning.problems.js';
 import { versionById } from './version-rows.js';
 import { VersionTree } from './version-tree.js';
@@ -112,6 +113,7 @@ export class MergesController {
     MergeConflicts,
     ChecksFailed,
     FileMissing,
+    PurgedContentRefused,
   )
   async merge(
     @CurrentPrincipal() principal: Principal,
@@ -157,6 +159,7 @@ export class MergesController {
     ChecksFailed,
     NothingChanged,
     FileMissing,
+    PurgedContentRefused,
   )
   revert(
     @CurrentPrincipal() principal: Principal,
@@ -187,6 +190,7 @@ export class MergesController {
     ChecksFailed,
     NothingChanged,
     FileMissing,
+    PurgedContentRefused,
   )
   cherryPick(
     @CurrentPrincipal() principal: Principal,

@@ -40,7 +40,7 @@ import {
   type DatasetRepository,
 } from '../core/contracts/dataset-repository.js';
 import { UNIT_OF_WORK, type UnitOfWork } from '../core/contracts/unit-of-work.js';
-import { PathExists, PathMissing } from '../core/contracts/versions.js';
+import { ContentPurged, PathExists, PathMissing } from '../core/contracts/versions.js';
 import { MAX_ID, type DatasetId, type VersionId } from '../core/ids.js';
 import type { Principal } from '../core/principal.js';
 import { Forbidden, InvalidInput, NotFound, Unauthenticated } from '../core/problems.js';
@@ -59,6 +59,7 @@ import { Drafts } from './drafts.js';
 import { parseOperationInputs } from './operation-input.js';
 import {
   ContentMissing,
+  PurgedContentRefused,
   VersionImmutable,
   VersionNeeded,
   VersionRemoved,
@@ -215,6 +216,7 @@ export class RefsController {
     PathExists,
     FileMissing,
     ContentMissing,
+    PurgedContentRefused,
   )
   async addFiles(
     @CurrentPrincipal() principal: Principal,
@@ -256,7 +258,7 @@ export class RefsController {
   @ApiOperation({ operationId: 'headVersionContent', summary: 'Look at the content at a path' })
   @ApiResponse({ status: 200, description: 'What a GET would say, without the content.' })
   @ApiResponse({ status: 304, description: 'The caller has this content already.' })
-  @Problems(InvalidInput, Unauthenticated, NotFound, VersionRemoved, FileDamaged)
+  @Problems(InvalidInput, Unauthenticated, NotFound, VersionRemoved, ContentPurged, FileDamaged)
   head(
     @IdParam('datasetId') dataset: DatasetId,
     @Param('ref') ref: string,
@@ -289,7 +291,7 @@ export class RefsController {
   @ApiResponse({ status: 200, description: 'The whole content.', schema: {} })
   @ApiResponse({ status: 206, description: 'The range that was asked for.', schema: {} })
   @ApiResponse({ status: 304, description: 'The caller has this content already.' })
-  @Problems(InvalidInput, Unauthenticated, NotFound, VersionRemoved, FileDamaged)
+  @Problems(InvalidInput, Unauthenticated, NotFound, VersionRemoved, ContentPurged, FileDamaged)
   content(
     @IdParam('datasetId') dataset: DatasetId,
     @Param('ref') ref: string,
@@ -307,7 +309,7 @@ export class RefsController {
     operationId: 'getVersionArchive',
     summary: 'Download a version as an archive',
     description:
-      'Made while it is sent. An archive that cannot be made whole breaks off and never ends well.',
+      'Made while it is sent. An archive that cannot be made whole breaks off and never ends well. Purged contents are left out; the last file, `PURGED.json`, names them.',
   })
   @ApiProduces('application/x-tar', 'application/zip')
   @ApiResponse({ status: 200, description: 'The archive.', schema: {} })

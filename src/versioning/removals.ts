@@ -116,7 +116,7 @@ export async function tombstonesOf(
 }
 
 /** Who does it, and the database's time. */
-async function signature(
+export async function signature(
   tx: Tx,
   by: UserId | null,
 ): Promise<{ by: { id: number; name: string } | null; time: Date }> {

@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { VersioningFixture } from '../../test/builders/versioning.js';
 import { testDatabase, type TestDatabase } from '../../test/database/test-database.js';
 import type { VersionOperation, VersionRecord } from '../core/contracts/versions.js';
-import type { DatasetId, FileId, VersionId } from '../core/ids.js';
+import type { DatasetId, FileId, Sha256, VersionId } from '../core/ids.js';
+import { SqlContentDisposal } from '../storage/catalog/content-disposal.js';
 import { Findings } from '../storage/verification/findings.js';
 import {
   recountReferences,
@@ -17,6 +18,7 @@ import { FastForwards } from './fast-forwards.js';
 import { History } from './history.js';
 import { Merges } from './merges.js';
 import { readPosition } from './position.js';
+import { Purges } from './purges.js';
 import { Removals } from './removals.js';
 import { RetentionPreviews } from './retention-preview.js';
 import { Retention } from './retention.js';
@@ -32,6 +34,7 @@ let merges: Merges;
 let retention: Retention;
 let previews: RetentionPreviews;
 let sweep: Sweep;
+let purges: Purges;
 let reader: SqlVersionReader;
 
 const never = new AbortController().signal;
@@ -50,6 +53,7 @@ beforeAll(async () => {
   retention = new Retention(unitOfWork, { BRANCH_RETENTION: 0 }, removals);
   previews = new RetentionPreviews(retention);
   sweep = new Sweep(unitOfWork, storage, { REMOVAL_GRACE: 0 });
+  purges = new Purges(storage, storage, new SqlContentDisposal(), events, removals);
   reader = new SqlVersionReader(refs, tree);
 });
 
@@ -63,6 +67,8 @@ type Holdings = Map<string, FileId>;
 class Story {
   readonly holds = new Map<VersionId, Holdings>();
   readonly heads = new Map<string, VersionId>();
+  /** Files that were purged, and the notices in their places. */
+  readonly notices = new Map<FileId, FileId>();
 
   private constructor(readonly dataset: DatasetId) {}
 
@@ -96,7 +102,7 @@ class Story {
       const fileId = file === null ? null : files[file]!;
       if (fileId === null) {
         if (after.delete(path)) operations.push({ op: 'remove', path });
-      } else {
+      } else if (!this.notices.has(fileId)) {
         after.set(path, fileId);
         operations.push({ op: 'put', path, fileId });
       }
@@ -140,6 +146,31 @@ class Story {
       const some = await retention.removeSome(this.dataset, null);
       if (some.length === 0) return removed;
       removed += some.length;
+    }
+  }
+
+  /** Purges a file where the dataset has it. */
+  async purge(file: FileId): Promise<void> {
+    const referred = await referredTo(this.dataset);
+    if (!referred.has(file)) return;
+    const [{ sha256 }] = await fixture.dataSource.query<[{ sha256: Sha256 }]>(
+      'SELECT content_hash AS sha256 FROM files WHERE id = $1',
+      [file],
+    );
+    const { id } = await fixture.unitOfWork.run((tx) =>
+      purges.purge(tx, this.dataset, fixture.user, { sha256, reason: 'r' }),
+    );
+    const [{ notice }] = await fixture.dataSource.query<[{ notice: FileId }]>(
+      'SELECT notice_file_id AS notice FROM dataset_purges WHERE id = $1',
+      [id],
+    );
+    this.notices.set(file, notice);
+    for (const [version, holds] of this.holds) {
+      const changed = [...holds].map(([path, held]): [string, FileId] => [
+        path,
+        held === file ? notice : held,
+      ]);
+      this.holds.set(version, new Map(changed));
     }
   }
 
@@ -239,6 +270,7 @@ const step = fc.oneof(
     arbitrary: fc.record({ kind: fc.constant('merge' as const), from: fc.nat(), into: fc.nat() }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('drop' as const), branch: fc.nat() }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('purge' as const), file: fc.nat(11) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('detach' as const), branch: fc.nat() }) },
   {
     weight: 2,
@@ -270,6 +302,8 @@ describe('retention over random histories', () => {
               branches.deleteBranch(tx, story.dataset, name, null),
             );
             story.heads.delete(name);
+          } else if (what.kind === 'purge') {
+            await story.purge(files[what.file]!);
           } else if (what.kind === 'detach') {
             const id = story.heads.get(pick(what.branch))!;
             await fixture.unitOfWork.run((tx) =>

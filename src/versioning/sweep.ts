@@ -209,7 +209,7 @@ export class Sweep {
 }
 
 /** One sweep of a dataset at a time changes anything: two would wait for each other in a circle. */
-async function lockRemovals(tx: Tx, dataset: DatasetId): Promise<void> {
+export async function lockRemovals(tx: Tx, dataset: DatasetId): Promise<void> {
   await tx.query(
     'SELECT 1 FROM dataset_removals WHERE dataset_id = $1 ORDER BY id LIMIT 1 FOR UPDATE',
     [dataset],

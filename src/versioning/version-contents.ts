@@ -1,10 +1,15 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { FILE_CATALOG, type FileCatalog } from '../core/contracts/file-catalog.js';
 import { UNIT_OF_WORK, type UnitOfWork } from '../core/contracts/unit-of-work.js';
-import type { VersionEntry, VersionRecord } from '../core/contracts/versions.js';
+import {
+  ContentPurged,
+  type VersionEntry,
+  type VersionRecord,
+} from '../core/contracts/versions.js';
 import type { DatasetId, VersionId } from '../core/ids.js';
 import { NotFound } from '../core/problems.js';
 import type { ArchiveEntry } from './archive/archive-entry.js';
+import { LeftOut } from './archive/left-out.js';
 import { readPosition } from './position.js';
 import { Refs, type Readable } from './refs.js';
 import { VersionTree, type TreeItem, type TreePlace } from './version-tree.js';
@@ -71,7 +76,7 @@ export class VersionContents {
 
   /**
    * The entry at a path of what a ref names.
-   * @throws NotFound
+   * @throws ContentPurged, NotFound
    */
   entry(dataset: DatasetId, ref: string, path: string): Promise<VersionEntry> {
     return this.unitOfWork.read(async (tx) => {
@@ -80,17 +85,19 @@ export class VersionContents {
       const content = (await this.tree.lookup(tx, position, [path])).get(path);
       if (!content) throw new NotFound(`${JSON.stringify(path)} in ${JSON.stringify(ref)}`);
       const [entry] = await this.tree.describe(tx, [{ path, content }]);
+      if (entry?.purged) throw new ContentPurged(entry);
       return entry as VersionEntry;
     });
   }
 
   /**
    * A version's files in path order, for an archive: read page by page, so that a slow reader keeps
-   * neither a connection nor memory.
+   * neither a connection nor memory. What was purged is left out; a last file says so.
    * @throws when not every file of a version is found: an archive must never end well without being
    *   whole. A draft may change meanwhile, so nobody can say what would be all of it.
    */
   async *archiveEntries(source: Readable, prefix: string): AsyncGenerator<ArchiveEntry> {
+    const left = new LeftOut();
     let after: string | null = null;
     let count = 0;
     for (;;) {
@@ -102,18 +109,22 @@ export class VersionContents {
           limit: ARCHIVE_PAGE,
         }),
       );
-      for (const { path, sizeBytes, fileId } of page) {
+      for (const entry of page) {
+        if (left.leavesOut(entry)) continue;
+        const { path, sizeBytes, fileId } = entry;
         yield { path, sizeBytes, open: () => this.files.open(fileId) };
       }
       count += page.length;
       after = page.at(-1)?.path ?? null;
       if (page.length < ARCHIVE_PAGE) break;
     }
-    if (source.kind === 'draft' || prefix !== '') return;
-    const { fileCount } = source.version;
-    if (count !== fileCount) {
-      throw new Error(`Version ${source.id} lists ${count} of its ${fileCount} files`);
+    if (source.kind === 'version' && prefix === '') {
+      const { fileCount } = source.version;
+      if (count !== fileCount) {
+        throw new Error(`Version ${source.id} lists ${count} of its ${fileCount} files`);
+      }
     }
+    yield* left.manifest();
   }
 }
 

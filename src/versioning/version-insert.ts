@@ -1,9 +1,10 @@
-import type { StoredFile } from '../core/contracts/file-catalog.js';
 import type { Tx } from '../core/contracts/unit-of-work.js';
 import type { VersionEntry, VersionRecord } from '../core/contracts/versions.js';
 import type { DatasetId, FileId, Sha256, UserId, VersionId } from '../core/ids.js';
+import type { JsonObject } from '../core/json.js';
 import type { Change } from './graph/overlay.js';
 import type { Place } from './lineages.js';
+import type { VersionFile } from './purged-files.js';
 import type { ReadPosition } from './position.js';
 
 /** How many rows one INSERT carries. */
@@ -17,6 +18,8 @@ export interface LockedBranch {
   readonly pointerId: number;
   readonly versionNumber: number;
   readonly isProtected: boolean;
+  /** Contents must be looked up before they are added: some were purged. */
+  readonly hasPurges: boolean;
   readonly head: VersionRecord | null;
 }
 
@@ -38,6 +41,16 @@ export interface VersionRow {
   readonly place: Place;
 }
 
+/** A path with what is known of the file there. */
+export function entryOf(
+  path: string,
+  { fileId, sha256, sizeBytes, mimeType, fileType, purged }: VersionFile,
+  metadata: JsonObject | null,
+): VersionEntry {
+  const entry = { path, fileId, sha256, sizeBytes, mimeType, fileType, metadata };
+  return purged ? { ...entry, purged } : entry;
+}
+
 /** A path that a version changes; null where it removes it. */
 export interface ChangedEntry {
   readonly path: string;
@@ -47,16 +60,12 @@ export interface ChangedEntry {
 /** Changes with what is known of their files. */
 export async function* changedEntries(
   changes: readonly Change[],
-  files: ReadonlyMap<FileId, StoredFile>,
+  files: ReadonlyMap<FileId, VersionFile>,
 ): AsyncGenerator<ChangedEntry> {
   for (const [path, content] of changes) {
     const file = content && files.get(content.fileId);
     if (!content || !file) yield { path, entry: null };
-    else {
-      const { fileId, sha256, sizeBytes, mimeType, fileType } = file;
-      const { metadata } = content;
-      yield { path, entry: { path, fileId, sha256, sizeBytes, mimeType, fileType, metadata } };
-    }
+    else yield { path, entry: entryOf(path, file, content.metadata) };
   }
 }
 

@@ -1,10 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import type { Reader } from '../core/contracts/unit-of-work.js';
-import type {
-  VersionEntry,
-  VersionReader,
-  VersionRecord,
-  VersionStatistics,
+import {
+  ContentPurged,
+  type VersionEntry,
+  type VersionReader,
+  type VersionRecord,
+  type VersionStatistics,
 } from '../core/contracts/versions.js';
 import type { DatasetId, FileId, VersionId } from '../core/ids.js';
 import type { JsonObject } from '../core/json.js';
@@ -45,6 +46,7 @@ export class SqlVersionReader implements VersionReader {
     const content = (await this.tree.lookup(tx, position, [path])).get(path);
     if (!content) return null;
     const [entry] = await this.tree.describe(tx, [{ path, content }]);
+    if (entry?.purged) throw new ContentPurged(entry);
     return entry ?? null;
   }
 
@@ -188,8 +190,10 @@ export class SqlVersionReader implements VersionReader {
     const sources = sourcesOf(await readPosition(tx, version));
     const whole = wholeStatement(sources, parameters, false);
     const [row] = await tx.query<{ files: number; sizeBytes: number }>(
-      `SELECT count(*)::float8 AS files, coalesce(sum(f.file_size), 0)::float8 AS "sizeBytes"
-       FROM (${whole}) w JOIN files f ON f.id = w.file_id`,
+      `SELECT count(*)::float8 AS files, coalesce(sum(coalesce(p.file_size, f.file_size)), 0)::float8
+         AS "sizeBytes"
+       FROM (${whole}) w JOIN files f ON f.id = w.file_id
+       LEFT JOIN dataset_purges p ON p.notice_file_id = f.id`,
       parameters.values,
     );
     return row ?? { files: 0, sizeBytes: 0 };
@@ -204,9 +208,11 @@ export class SqlVersionReader implements VersionReader {
     const sources = sourcesOf(await readPosition(tx, version));
     const whole = wholeStatement(sources, parameters, false);
     return tx.query(
-      `SELECT coalesce(f.file_type, 'unknown') AS type, count(*) AS files,
+      `SELECT CASE WHEN p.id IS NULL THEN coalesce(f.file_type, 'unknown')
+           ELSE coalesce(p.file_type, 'unknown') END AS type, count(*) AS files,
          count(DISTINCT w.file_id) AS contents
-       FROM (${whole}) w JOIN files f ON f.id = w.file_id GROUP BY 1 ORDER BY 2 DESC, 1`,
+       FROM (${whole}) w JOIN files f ON f.id = w.file_id
+       LEFT JOIN dataset_purges p ON p.notice_file_id = f.id GROUP BY 1 ORDER BY 2 DESC, 1`,
       parameters.values,
     );
   }

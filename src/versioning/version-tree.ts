@@ -8,6 +8,8 @@ import { shareOfPage } from './graph/lineage.js';
 import type { Content } from './graph/overlay.js';
 import { afterPrefix, comparePaths, prefixEnd } from './graph/path.js';
 import type { ReadPosition } from './position.js';
+import { withPurges } from './purged-files.js';
+import { entryOf } from './version-insert.js';
 import {
   lookupStatement,
   sourcesOf,
@@ -116,12 +118,14 @@ export class VersionTree {
     contents: readonly { readonly path: string; readonly content: Content }[],
   ): Promise<VersionEntry[]> {
     const ids = [...new Set(contents.map(({ content }) => content.fileId))];
-    const files = ids.length > 0 ? await this.files.find(tx, ids) : new Map<FileId, never>();
+    const files =
+      ids.length > 0
+        ? await withPurges(tx, await this.files.find(tx, ids))
+        : new Map<FileId, never>();
     return contents.map(({ path, content }) => {
       const file = files.get(content.fileId);
       if (!file) throw new Error(`Path ${JSON.stringify(path)} refers to a file without a row`);
-      const { fileId, sha256, sizeBytes, fileType, mimeType } = file;
-      return { path, fileId, sha256, sizeBytes, fileType, mimeType, metadata: content.metadata };
+      return entryOf(path, file, content.metadata);
     });
   }
 

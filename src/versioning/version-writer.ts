@@ -35,6 +35,9 @@ const FORGETTING = [
   `DELETE FROM dataset_versions WHERE id IN (
      SELECT id FROM dataset_versions WHERE dataset_id = $1 ORDER BY id DESC LIMIT $2)
    RETURNING overlay_file_id AS "fileId"`,
+  `DELETE FROM dataset_purges WHERE id IN (
+     SELECT id FROM dataset_purges WHERE dataset_id = $1 LIMIT $2)
+   RETURNING notice_file_id AS "fileId"`,
   `DELETE FROM dataset_removals WHERE id IN (
      SELECT id FROM dataset_removals WHERE dataset_id = $1 LIMIT $2)
    RETURNING record_file_id AS "fileId"`,

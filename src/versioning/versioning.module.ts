@@ -29,6 +29,8 @@ import { MergesController } from './merges.controller.js';
 import { Merges } from './merges.js';
 import { DatasetPointer } from './pointer.entity.js';
 import { Refs } from './refs.js';
+import { PurgesController } from './purges.controller.js';
+import { Purges } from './purges.js';
 import { Removals } from './removals.js';
 import { RetentionController } from './retention.controller.js';
 import { RetentionJobs } from './retention-jobs.js';
@@ -62,6 +64,7 @@ import { VersionsService } from './versions.service.js';
     DraftsController,
     MergesController,
     ChecksController,
+    PurgesController,
     RetentionController,
   ],
   providers: [
@@ -84,6 +87,7 @@ import { VersionsService } from './versions.service.js';
     OverlayDocuments,
     Merges,
     Refs,
+    Purges,
     Removals,
     Retention,
     RetentionJobs,
@@ -111,6 +115,10 @@ export class VersioningModule implements OnModuleInit {
     this.references.register({
       name: 'version entries',
       sql: 'SELECT file_id FROM dataset_version_files WHERE file_id IS NOT NULL',
+    });
+    this.references.register({
+      name: 'purge notices',
+      sql: 'SELECT notice_file_id AS file_id FROM dataset_purges',
     });
     this.references.register({
       name: 'removal records',

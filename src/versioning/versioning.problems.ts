@@ -158,6 +158,23 @@ export class VersionNeeded extends Problem {
   }
 }
 
+/** Contents that were purged from the dataset may not come back. */
+export class PurgedContentRefused extends Problem {
+  static override readonly kind = {
+    code: 'purged-content-refused',
+    status: 422,
+    title: 'The content was purged',
+  };
+
+  constructor(refused: readonly { readonly sha256: string; readonly reason: string }[]) {
+    const [first] = refused;
+    super(
+      `Content ${first?.sha256} was purged from the dataset and may not be added again: ${first?.reason} An administrator of the dataset can lift the purge.`,
+      { refused: refused.slice(0, 100).map((each) => ({ ...each })) },
+    );
+  }
+}
+
 /** A version was removed: only its number, its digest and its place in the history are left. */
 export class VersionRemoved extends Problem {
   static override readonly kind = {

@@ -43,6 +43,7 @@ import {
   ContentMissing,
   NotABranch,
   PointerExists,
+  PurgedContentRefused,
 } from './versioning.problems.js';
 import { CommitDto, CommitUpload, VersionLogQuery } from './versions.dto.js';
 import { VersionsService, type WantedCommit } from './versions.service.js';
@@ -106,6 +107,7 @@ export class VersionsController {
     PointerExists,
     DatasetFull,
     FileMissing,
+    PurgedContentRefused,
     ContentMissing,
     BodyTooLarge,
     UnsupportedMediaType,

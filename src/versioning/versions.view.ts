@@ -1,4 +1,4 @@
-import { ApiProperty } from '@nestjs/swagger';
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import type { VersionEntry, VersionRecord } from '../core/contracts/versions.js';
 import { MAX_ID } from '../core/ids.js';
 import type { JsonObject } from '../core/json.js';
@@ -59,6 +59,15 @@ export class VersionView {
   }
 }
 
+/** When and why a content was taken out. */
+export class PurgedView {
+  @ApiProperty({ example: 'Personal data; erasure request 2026-114' })
+  reason!: string;
+
+  @ApiProperty({ format: 'date-time', example: '2026-11-20T12:00:00.000Z' })
+  purgedAt!: string;
+}
+
 /** A file of a version. */
 export class FileEntryView {
   @ApiProperty({ example: 'measurements/2026/sea-ice.csv' })
@@ -82,8 +91,16 @@ export class FileEntryView {
   @ApiProperty({ type: 'object', additionalProperties: true, nullable: true, example: null })
   metadata!: JsonObject | null;
 
-  static of(this: void, entry: VersionEntry): FileEntryView {
-    return { ...entry };
+  @ApiPropertyOptional({
+    type: PurgedView,
+    description:
+      'Only where the content was purged: `fileId` names the notice that stands in its place, all else is as it was.',
+  })
+  purged?: PurgedView;
+
+  static of(this: void, { purged, ...entry }: VersionEntry): FileEntryView {
+    if (!purged) return entry;
+    return { ...entry, purged: { ...purged, purgedAt: purged.purgedAt.toISOString() } };
   }
 }
 

@@ -1241,7 +1241,7 @@ export interface paths {
         };
         /**
          * Download a version as an archive
-         * @description Made while it is sent. An archive that cannot be made whole breaks off and never ends well.
+         * @description Made while it is sent. An archive that cannot be made whole breaks off and never ends well. Purged contents are left out; the last file, `PURGED.json`, names them.
          */
         get: operations["getVersionArchive"];
         put?: never;
@@ -1568,6 +1568,63 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/datasets/{datasetId}/purge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take a content out of every version
+         * @description For good: reading it answers 410 from then on in all versions and drafts of the dataset, archives leave it out and say so, and adding it again is refused. Its paths, sizes and digests stay in listings, so that comparisons, merges and the digests of versions go on as before. Where no other dataset has the content its bytes are collected at once; uploads of it that wait are given up.
+         */
+        post: operations["purgeContent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{datasetId}/purges": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what was purged, by whom, when and why; the newest first */
+        get: operations["listPurges"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{datasetId}/purges/{purgeId}/lift": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let a purged content be added again
+         * @description What was purged does not come back by that.
+         */
+        post: operations["liftPurge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/datasets/{datasetId}/retention": {
         parameters: {
             query?: never;
@@ -1604,6 +1661,86 @@ export interface paths {
          * @description A job. In a dry run its `result` is `{versionCount, versions, pathCount, paths, bytes}`, with the first 1,000 versions and paths; else `{removedVersions, swept: {entries, files, bytes}}`. What versions held is swept once `REMOVAL_GRACE` has passed.
          */
         post: operations["runRetention"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/search/datasets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search datasets
+         * @description Of those that you may read; counts and facets, too, are of these alone. What a commit or another change brings is found a moment later.
+         */
+        get: operations["searchDatasets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/search/suggest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Suggest datasets and tags
+         * @description For what was typed so far: names and tags of datasets that you may read.
+         */
+        get: operations["suggest"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/search/files/{sha256}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Find a content by its SHA-256
+         * @description In all versions of all datasets that you may read: where a version put it, and which versions have had it there since. A content that only others have is answered as one that nobody has: with nothing. A page may have fewer places than its limit, and still be followed by another.
+         */
+        get: operations["searchContent"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/search/rebuild": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make the search index anew
+         * @description From all datasets, as a job. Searching and changing datasets go on meanwhile.
+         */
+        post: operations["rebuildSearchIndex"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3238,6 +3375,15 @@ export interface components {
             /** @example 73400320 */
             totalSizeBytes: number;
         };
+        PurgedView: {
+            /** @example Personal data; erasure request 2026-114 */
+            reason: string;
+            /**
+             * Format: date-time
+             * @example 2026-11-20T12:00:00.000Z
+             */
+            purgedAt: string;
+        };
         FileEntryView: {
             /** @example measurements/2026/sea-ice.csv */
             path: string;
@@ -3255,6 +3401,8 @@ export interface components {
             metadata: {
                 [key: string]: unknown;
             } | null;
+            /** @description Only where the content was purged: `fileId` names the notice that stands in its place, all else is as it was. */
+            purged?: components["schemas"]["PurgedView"];
         };
         CommonPrefixView: {
             /** @example measurements/2026/ */
@@ -3558,6 +3706,73 @@ export interface components {
              */
             allowedPathPatterns: string[];
         };
+        PurgeDto: {
+            /**
+             * @description Shown to whoever asks for the content, and kept.
+             * @example Personal data; erasure request 2026-114
+             */
+            reason: string;
+            /**
+             * @description The content that goes.
+             * @example e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+             */
+            sha256: string;
+        };
+        PurgeView: {
+            /** @example 3 */
+            id: number;
+            /** @example 12 */
+            datasetId: number;
+            /** @example e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 */
+            sha256: string;
+            /** @example 48210 */
+            sizeBytes: number;
+            /**
+             * @description Shown to whoever asks for the content, and kept.
+             * @example Personal data; erasure request 2026-114
+             */
+            reason: string;
+            /**
+             * @description In how many places of overlays and drafts it stood.
+             * @example 4
+             */
+            entries: number;
+            /**
+             * @description Who did it.
+             * @example 2
+             */
+            purgedBy: number;
+            /**
+             * Format: date-time
+             * @example 2026-11-20T12:00:00.000Z
+             */
+            purgedAt: string;
+            /** @example null */
+            liftedBy: number | null;
+            /**
+             * Format: date-time
+             * @description Since when the content may be added again.
+             * @example null
+             */
+            liftedAt: string | null;
+            /** @example null */
+            liftReason: string | null;
+        };
+        PurgePage: {
+            items: components["schemas"]["PurgeView"][];
+            /**
+             * @description Sent as `cursor` it asks for the next page; null at the end of the list.
+             * @example null
+             */
+            nextCursor: string | null;
+        };
+        LiftPurgeDto: {
+            /**
+             * @description Shown to whoever asks for the content, and kept.
+             * @example Personal data; erasure request 2026-114
+             */
+            reason: string;
+        };
         RetentionView: {
             /**
              * @description Null where there are no rules: every version is kept.
@@ -3598,6 +3813,180 @@ export interface components {
             dryRun?: boolean;
             /** @description Rules to try in a dry run; the dataset’s own unless given. */
             rules?: components["schemas"]["RetentionRulesDto"];
+        };
+        SearchOwnerView: {
+            /** @example 2 */
+            id: number;
+            /** @example ada */
+            name: string;
+        };
+        MatchedFieldView: {
+            /**
+             * @example description
+             * @enum {string}
+             */
+            field: "name" | "tags" | "description" | "columns" | "metadata" | "paths" | "readme";
+            /**
+             * @description Excerpts as HTML: `<mark>` around what matched, everything else escaped, so that it can be shown as it is.
+             * @example [
+             *       "Daily extent of the polar <mark>sea</mark> <mark>ice</mark> since 1978."
+             *     ]
+             */
+            highlights: string[];
+        };
+        FoundDatasetView: {
+            /** @example 12 */
+            id: number;
+            /** @example sea-ice-extent */
+            name: string;
+            /** @example Daily extent of the polar sea ice since 1978. */
+            description: string;
+            /**
+             * @example [
+             *       "climate"
+             *     ]
+             */
+            tags: string[];
+            owner: components["schemas"]["SearchOwnerView"];
+            /**
+             * @description Of the head.
+             * @example 3
+             */
+            fileCount: number;
+            /**
+             * @description Of the head.
+             * @example 48219
+             */
+            totalSizeBytes: number;
+            /**
+             * @description Of the head.
+             * @example [
+             *       "csv",
+             *       "md"
+             *     ]
+             */
+            fileTypes: string[];
+            /**
+             * Format: date-time
+             * @example 2026-03-01T12:00:00.000Z
+             */
+            createdAt: string;
+            /**
+             * Format: date-time
+             * @example 2026-03-01T12:00:00.000Z
+             */
+            updatedAt: string;
+            /**
+             * @description Compares the results of one search; 0 where they are ordered by something else.
+             * @example 0.61
+             */
+            relevanceScore: number;
+            matchedFields: components["schemas"]["MatchedFieldView"][];
+        };
+        FacetCountView: {
+            /** @example climate */
+            value: string;
+            /** @example 17 */
+            count: number;
+        };
+        FacetsView: {
+            tags: components["schemas"]["FacetCountView"][];
+            fileTypes: components["schemas"]["FacetCountView"][];
+            /** @description By name. */
+            owners: components["schemas"]["FacetCountView"][];
+        };
+        FoundDatasetsView: {
+            items: components["schemas"]["FoundDatasetView"][];
+            /**
+             * @description Sent as `cursor` it asks for the next page; null at the end.
+             * @example null
+             */
+            nextCursor: string | null;
+            /**
+             * @description How many datasets match, of those that you may read; counted up to 5000.
+             * @example 42
+             */
+            totalCount: number;
+            /**
+             * @description False where there are more than `totalCount`.
+             * @example true
+             */
+            totalCountIsExact: boolean;
+            /** @description The most frequent values among the matches that are counted. */
+            facets: components["schemas"]["FacetsView"];
+            /**
+             * @description How long finding took in the server, in milliseconds.
+             * @example 8.3
+             */
+            queryTimeMs: number;
+        };
+        SuggestionView: {
+            /**
+             * @example dataset
+             * @enum {string}
+             */
+            kind: "dataset" | "tag";
+            /**
+             * @description The name, or the tag.
+             * @example sea-ice-extent
+             */
+            text: string;
+            /**
+             * @description Null for a tag.
+             * @example 12
+             */
+            datasetId: number | null;
+            /**
+             * @description 1 where it begins with what was typed, less where it is like it.
+             * @example 1
+             */
+            score: number;
+        };
+        SuggestionsView: {
+            items: components["schemas"]["SuggestionView"][];
+            /**
+             * @description How long finding took in the server, in milliseconds.
+             * @example 8.3
+             */
+            queryTimeMs: number;
+        };
+        ContentDatasetView: {
+            /** @example 12 */
+            id: number;
+            /** @example sea-ice-extent */
+            name: string;
+        };
+        VersionNameView: {
+            /** @example 3 */
+            versionNumber: number;
+            /** @example e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 */
+            digest: string;
+        };
+        VersionRangeView: {
+            first: components["schemas"]["VersionNameView"];
+            last: components["schemas"]["VersionNameView"];
+        };
+        ContentPlaceView: {
+            dataset: components["schemas"]["ContentDatasetView"];
+            /** @example data/2024.csv */
+            path: string;
+            /** @example 7 */
+            fileId: number;
+            /** @description All versions that have it there since a version put it there. Each range is a line of versions, every one the parent of the next; those of them that are kept have it. */
+            versions: components["schemas"]["VersionRangeView"][];
+            /**
+             * @description Whether there are more ranges than the 20 that are told.
+             * @example false
+             */
+            hasMoreVersions: boolean;
+        };
+        ContentPlacePage: {
+            items: components["schemas"]["ContentPlaceView"][];
+            /**
+             * @description Sent as `cursor` it asks for the next page; null at the end of the list.
+             * @example null
+             */
+            nextCursor: string | null;
         };
         FileProblemView: {
             /**
@@ -8635,7 +9024,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description The checks of the dataset failed (`checks-failed`), A file is missing (`file-missing`), A content is missing (`content-missing`) */
+            /** @description The checks of the dataset failed (`checks-failed`), A file is missing (`file-missing`), The content was purged (`purged-content-refused`), A content is missing (`content-missing`) */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8924,7 +9313,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description A file is missing (`file-missing`), A content is missing (`content-missing`) */
+            /** @description A file is missing (`file-missing`), A content is missing (`content-missing`), The content was purged (`purged-content-refused`) */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9087,7 +9476,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description The version was removed (`version-removed`) */
+            /** @description The version was removed (`version-removed`), The content was purged (`content-purged`) */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -9163,7 +9552,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description The version was removed (`version-removed`) */
+            /** @description The version was removed (`version-removed`), The content was purged (`content-purged`) */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -10195,7 +10584,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description A file is missing (`file-missing`), A content is missing (`content-missing`) */
+            /** @description A file is missing (`file-missing`), The content was purged (`purged-content-refused`), A content is missing (`content-missing`) */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10578,7 +10967,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description The checks of the dataset failed (`checks-failed`), A file is missing (`file-missing`) */
+            /** @description The checks of the dataset failed (`checks-failed`), A file is missing (`file-missing`), The content was purged (`purged-content-refused`) */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10660,7 +11049,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description The checks of the dataset failed (`checks-failed`), A file is missing (`file-missing`) */
+            /** @description The checks of the dataset failed (`checks-failed`), A file is missing (`file-missing`), The content was purged (`purged-content-refused`) */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10742,7 +11131,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description The checks of the dataset failed (`checks-failed`), A file is missing (`file-missing`) */
+            /** @description The checks of the dataset failed (`checks-failed`), A file is missing (`file-missing`), The content was purged (`purged-content-refused`) */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10822,6 +11211,185 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CheckRulesDto"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Forbidden (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    purgeContent: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text of up to 255 characters. The same key with the same request gives the first answer again and does nothing; with another request it is refused. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                datasetId: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PurgeDto"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PurgeView"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Forbidden (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    listPurges: {
+        parameters: {
+            query?: {
+                /** @description How many items a page holds at the most. */
+                limit?: number;
+                /** @description `nextCursor` of the page before. Opaque: send back what you were given. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                datasetId: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PurgePage"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    liftPurge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                datasetId: number;
+                purgeId: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LiftPurgeDto"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PurgeView"];
                 };
             };
             /** @description Invalid input (`invalid-input`) */
@@ -11081,6 +11649,195 @@ export interface operations {
             };
             /** @description Not found (`not-found`) */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    searchDatasets: {
+        parameters: {
+            query?: {
+                /** @description Words that must all be there, in any order and in any of: name, tags, description, metadata, and, of the head of the default branch, paths, column names and README. `"words in a row"`, `-without` and `begin*` work. Where few datasets have the words, those are found as well that have words a typing error away. Without it, every dataset that the filters let through. */
+                q?: string;
+                /** @description A tag that the datasets have; given several times, each of them. */
+                tag?: string[];
+                /** @description A type of file that the datasets have; given several times, one of them. */
+                fileType?: string[];
+                /** @description The owner's name or id. */
+                owner?: string;
+                /** @description The least size of all files of the head, in bytes. */
+                minSizeBytes?: number;
+                /** @description The greatest size of all files of the head, in bytes. */
+                maxSizeBytes?: number;
+                /** @description Created after this time. */
+                createdAfter?: string;
+                /** @description Created before this time. */
+                createdBefore?: string;
+                /** @description Changed after this time. */
+                updatedAfter?: string;
+                /** @description Changed before this time. */
+                updatedBefore?: string;
+                /** @description Relevance orders by the latest change where no words are looked for. */
+                sort?: "relevance" | "name" | "-name" | "createdAt" | "-createdAt" | "updatedAt" | "-updatedAt" | "size" | "-size";
+                /** @description How many datasets a page holds at the most. */
+                limit?: number;
+                /** @description `nextCursor` of the page before. Opaque: send back what you were given. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FoundDatasetsView"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    suggest: {
+        parameters: {
+            query: {
+                /** @description The beginning of a name or a tag, or something like it. */
+                q: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SuggestionsView"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    searchContent: {
+        parameters: {
+            query?: {
+                /** @description How many items a page holds at the most. */
+                limit?: number;
+                /** @description `nextCursor` of the page before. Opaque: send back what you were given. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                sha256: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContentPlacePage"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    rebuildSearchIndex: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The work goes on as a job. */
+            202: {
+                headers: {
+                    /** @description The job. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Forbidden (`forbidden`) */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -53,6 +53,18 @@ export interface FileCatalog {
 
 export const FILE_CATALOG = token<FileCatalog>('FILE_CATALOG');
 
+/** Getting rid of a content ahead of its time. */
+export interface ContentDisposal {
+  /**
+   * Ends every uploader's hold on a file, and lets the next collection take it without grace where
+   * nothing refers to it any more. Call it in the transaction that has released the references.
+   * @returns whether nothing refers to it
+   */
+  expel(tx: Tx, file: FileId): Promise<{ isGone: boolean }>;
+}
+
+export const CONTENT_DISPOSAL = token<ContentDisposal>('CONTENT_DISPOSAL');
+
 /** What a download is called and how long it stays true. */
 export interface ContentOptions {
   /** The name offered to whoever saves it; any Unicode. Null names it after the file itself. */

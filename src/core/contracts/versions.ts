@@ -29,6 +29,14 @@ export interface VersionEntry {
   readonly fileType: string | null;
   readonly mimeType: string;
   readonly metadata: JsonObject | null;
+  /** Only where the content was purged: all else says what it was like, and `fileId` names the notice. */
+  readonly purged?: PurgedContent;
+}
+
+/** When and why a content was taken out of a dataset. */
+export interface PurgedContent {
+  readonly reason: string;
+  readonly purgedAt: Date;
 }
 
 /** One change of a version against its first parent. */
@@ -65,7 +73,7 @@ export interface VersionReader {
     version: VersionId,
     page: { prefix?: string; after?: string | null; limit: number },
   ): Promise<VersionEntry[]>;
-  /** One path's entry, or null. */
+  /** One path's entry, or null. @throws ContentPurged */
   entry(tx: Reader, version: VersionId, path: string): Promise<VersionEntry | null>;
   /**
    * What a version changes against the version that it is built on (see `builtOn`): entries put, and
@@ -137,6 +145,26 @@ export class PathMissing extends Problem {
 
   constructor(path: string) {
     super(`There is nothing at ${JSON.stringify(path)}; nothing was changed.`, { path });
+  }
+}
+
+/** A content was taken out of the dataset for good. */
+export class ContentPurged extends Problem {
+  static override readonly kind = {
+    code: 'content-purged',
+    status: 410,
+    title: 'The content was purged',
+  };
+
+  constructor({ path, sha256, purged }: Pick<VersionEntry, 'path' | 'sha256' | 'purged'>) {
+    const reason = purged?.reason ?? '';
+    const purgedAt = purged?.purgedAt.toISOString() ?? null;
+    super(`The content at ${JSON.stringify(path)} was purged: ${reason}`, {
+      path,
+      sha256,
+      reason,
+      purgedAt,
+    });
   }
 }
 

@@ -65,6 +65,32 @@ export const EVENT_SCHEMAS: Readonly<Record<string, JsonObject>> = {
     },
     required: ['datasetId', 'branch', 'digest', 'previousDigest', 'previousName', 'isProtected'],
   },
+  'dataset.content.purge.lifted': {
+    type: 'object',
+    properties: {
+      datasetId: { type: 'number' },
+      purgeId: { type: 'number' },
+      sha256: { type: 'string' },
+      liftedBy: { type: 'number' },
+      reason: { type: 'string' },
+    },
+    required: ['datasetId', 'purgeId', 'sha256', 'liftedBy', 'reason'],
+  },
+  'dataset.content.purged': {
+    type: 'object',
+    properties: {
+      datasetId: { type: 'number' },
+      purgeId: { type: 'number' },
+      sha256: { type: 'string' },
+      entries: {
+        type: 'number',
+        description: 'In how many places of versions and drafts it stood.',
+      },
+      purgedBy: { type: 'number' },
+      reason: { type: 'string' },
+    },
+    required: ['datasetId', 'purgeId', 'sha256', 'entries', 'purgedBy', 'reason'],
+  },
   'dataset.created': {
     type: 'object',
     properties: {

@@ -22,6 +22,22 @@ export interface EventCatalog {
     /** Somebody deleted it, or the dataset's rules let it go. */
     cause: 'deletion' | 'retention';
   };
+  'dataset.content.purged': {
+    datasetId: number;
+    purgeId: number;
+    sha256: string;
+    /** In how many places of versions and drafts it stood. */
+    entries: number;
+    purgedBy: number;
+    reason: string;
+  };
+  'dataset.content.purge.lifted': {
+    datasetId: number;
+    purgeId: number;
+    sha256: string;
+    liftedBy: number;
+    reason: string;
+  };
   'dataset.branch.created': { datasetId: number; branch: string; digest: string | null };
   'dataset.branch.updated': {
     datasetId: number;

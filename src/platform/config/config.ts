@@ -22,6 +22,24 @@ const wholeNumber = (fallback: number, minimum: number, maximum: number) =>
       `takes a whole number from ${minimum} to ${maximum}`,
     );
 
+/** Languages that PostgreSQL brings a stemmer for. */
+const LANGUAGES = new Set(
+  (
+    'arabic armenian basque catalan danish dutch english finnish french german greek hindi ' +
+    'hungarian indonesian irish italian lithuanian nepali norwegian portuguese romanian russian ' +
+    'serbian spanish swedish tamil turkish yiddish'
+  ).split(' '),
+);
+
+const languages = (fallback: string) =>
+  z
+    .string()
+    .default(fallback)
+    .transform((text) => (text === 'none' ? [] : [...new Set(text.split(','))]))
+    .refine(
+      (names) => names.length <= 8 && names.every((name) => LANGUAGES.has(name)),
+      `takes none, or up to 8 of ${[...LANGUAGES].join(', ')}, with commas between`,
+    );
 /** What Express's `trust proxy` understands. */
 function isProxy(text: string): boolean {
   const [address = '', prefix, ...rest] = text.split('/');
@@ -165,6 +183,9 @@ const schema = z.object({
   ),
   IMPORT_LIMIT_BYTES: wholeNumber(1024 * MEBIBYTE, 1024, 1024 * 1024 * MEBIBYTE).describe(
     'The largest exported dataset that can be imported',
+  ),
+  SEARCH_LANGUAGES: languages('english').describe(
+    'Languages whose word forms searching knows (`ices` finds `ice`), such as `english,german`; `none` for no forms at all. Words of every language are found as they are written',
   ),
   TABLE_WORKERS: wholeNumber(2, 1, 64).describe(
     'How many processes of their own read tables for requests; as many more run queries, and half as many do jobs',

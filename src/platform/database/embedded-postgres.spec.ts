@@ -109,7 +109,7 @@ describe('the embedded PostgreSQL', () => {
     const { url } = await start();
     await query(
       url,
-      'CREATE EXTENSION pg_trgm; CREATE EXTENSION unaccent; CREATE EXTENSION pgcrypto',
+      'CREATE EXTENSION IF NOT EXISTS pg_trgm; CREATE EXTENSION unaccent; CREATE EXTENSION pgcrypto',
     );
   });
 

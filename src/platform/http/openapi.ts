@@ -5,6 +5,7 @@ const TAGS: [name: string, description: string][] = [
   ['files', 'Stored contents: each once, whoever uploads it'],
   ['datasets', 'Named collections with tags and metadata'],
   ['versions', 'Commits, their files and their history'],
+  ['search', 'Finding datasets by words and contents by their digest'],
   ['jobs', 'Work that outlives a request'],
   ['webhooks', 'Events posted to an address'],
   ['events', 'What happened, and who follows it'],

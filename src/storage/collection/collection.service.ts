@@ -2,6 +2,7 @@ import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import type { Counter } from 'prom-client';
 import { JOB_QUEUE, type JobContext, type JobQueue } from '../../core/contracts/job-queue.js';
 import { UNIT_OF_WORK, type UnitOfWork } from '../../core/contracts/unit-of-work.js';
+import { HandlesEvent } from '../../core/events/handles-event.decorator.js';
 import type { JobId, UserId } from '../../core/ids.js';
 import type { JsonObject } from '../../core/json.js';
 import { CONFIG, type Config } from '../../platform/config/config.js';
@@ -38,6 +39,12 @@ export class CollectionService implements OnModuleInit {
     return this.unitOfWork.run((tx) =>
       this.jobs.enqueue(tx, COLLECT, {}, { createdBy, key: COLLECT }),
     );
+  }
+
+  /** What was purged must not wait for the schedule. */
+  @HandlesEvent('dataset.content.purged', { name: 'storage.collect-purged' })
+  async onPurged(): Promise<void> {
+    await this.unitOfWork.run((tx) => this.jobs.enqueue(tx, COLLECT, {}, { key: COLLECT }));
   }
 
   private async collect(job: JobContext): Promise<JsonObject> {

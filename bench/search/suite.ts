@@ -1,0 +1,14 @@
+import type { Suite } from '../harness/suite.js';
+import { byHash } from './by-hash.js';
+import { pages, sizes, suggestions } from './searches.js';
+
+export const suite: Suite = {
+  name: 'search',
+  title: 'Searching',
+  remarks: [
+    'A ratio with a `≤` is one of times: less is better.',
+    'The index is filled by SQL with made-up words as frequent as words are, in texts of sixty; the indexes are those that the server makes. Nobody else uses the machine, and everything that is read lies in the page cache.',
+    'The bare queries run on one connection without HTTP, access, highlights, counts or facets.',
+  ],
+  measurements: [pages, suggestions, sizes, byHash],
+};
