@@ -1,4 +1,5 @@
 import type { Tx, UnitOfWork } from '../core/contracts/unit-of-work.js';
+import type { Sha256 } from '../core/ids.js';
 import type {
   DatasetContent,
   GroupContent,
@@ -6,6 +7,7 @@ import type {
   UserContent,
 } from '../records/record-format.js';
 import type { RecordStore } from '../records/record-store.js';
+import { PURGE_MEDIA_TYPE } from '../versioning/graph/purge-notice.js';
 import type { Losses } from './losses.js';
 
 /** Which table takes a kind of record that has a name of its own. */
@@ -104,6 +106,45 @@ export class SubjectRestoration {
        JOIN files f ON f.content_hash = r.record LEFT JOIN users u ON u.id = r."removedBy"
        WHERE NOT EXISTS (SELECT FROM dataset_removals WHERE dataset_id = $1) ORDER BY r.place`,
       [id, JSON.stringify(dataset.removals)],
+    );
+    await this.#purges(tx, id, dataset);
+  }
+
+  /** What was purged, before the versions, in whose entries the notices stand. */
+  async #purges(tx: Tx, id: number, { purges, owner }: DatasetContent): Promise<void> {
+    if (purges.length === 0) return;
+    const notices = await tx.query<{ sha256: Sha256 }>(
+      `UPDATE files SET file_type = 'json', mime_type = $2
+       WHERE content_hash = ANY($1::text[]) AND damaged_at IS NULL
+       RETURNING content_hash AS sha256`,
+      [purges.map(({ notice }) => notice), PURGE_MEDIA_TYPE],
+    );
+    const found = new Set(notices.map(({ sha256 }) => sha256));
+    for (const { notice, sha256 } of purges) {
+      if (found.has(notice)) continue;
+      const text = `The notice ${notice} of the purge of ${sha256} in dataset ${id} is not in the storage.`;
+      this.losses.add('record', text);
+    }
+    await tx.query(
+      `INSERT INTO dataset_purges (dataset_id, content_hash, file_size, file_type, mime_type,
+         notice_file_id, reason, entries, purged_by, purged_at, lifted_by, lifted_at, lift_reason)
+       SELECT $1, p.sha256, p."sizeBytes", p."fileType", p."mimeType", f.id, p.reason, p.entries,
+         coalesce((SELECT u.id FROM users u WHERE u.id = p."purgedBy"), $3), p."purgedAt",
+         CASE WHEN p."liftedAt" IS NOT NULL
+           THEN coalesce((SELECT u.id FROM users u WHERE u.id = p."liftedBy"), $3) END,
+         p."liftedAt", p."liftReason"
+       FROM jsonb_to_recordset($2::jsonb) AS p (notice text, sha256 text, "sizeBytes" bigint,
+         "fileType" text, "mimeType" text, entries bigint, reason text, "purgedBy" integer,
+         "purgedAt" timestamptz, "liftedBy" integer, "liftedAt" timestamptz, "liftReason" text)
+       JOIN files f ON f.content_hash = p.notice AND f.damaged_at IS NULL
+       WHERE NOT EXISTS (SELECT FROM dataset_purges WHERE dataset_id = $1) ORDER BY p."purgedAt"`,
+      [id, JSON.stringify(purges), owner.id],
+    );
+    await tx.query(
+      `UPDATE datasets SET has_purges = EXISTS (
+         SELECT FROM dataset_purges WHERE dataset_id = $1 AND lifted_at IS NULL
+       ) WHERE id = $1`,
+      [id],
     );
   }
 

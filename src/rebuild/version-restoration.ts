@@ -41,12 +41,19 @@ const DESCRIBE = `
     SET file_type = excluded.file_type, mime_type = excluded.mime_type
     WHERE files.file_type IS NULL AND files.mime_type = 'application/octet-stream'`;
 
+// Where a content has been purged since, its notice stands: the first one, as that had been lifted
+// before the content could come again.
 const INSERT_ENTRIES = `
   INSERT INTO dataset_version_files
     (version_id, component_name, file_id, metadata, lineage_id, lineage_depth)
-  SELECT $1, e.path, f.id, e.metadata::jsonb, $2, $3
+  SELECT $1, e.path, coalesce(purge.notice_file_id, f.id), e.metadata::jsonb, $2, $3
   FROM unnest($4::text[], $5::text[], $6::text[]) AS e (path, hash, metadata)
-  LEFT JOIN files f ON f.content_hash = e.hash`;
+  LEFT JOIN files f ON f.content_hash = e.hash
+  LEFT JOIN LATERAL (
+    SELECT p.notice_file_id FROM dataset_purges p
+    WHERE p.dataset_id = $7 AND p.content_hash = e.hash AND p.purged_at >= $8
+    ORDER BY p.purged_at LIMIT 1
+  ) purge ON TRUE`;
 
 /**
  * Stores planned versions in the order of their numbers, each in a transaction of its own, so that a
@@ -98,7 +105,8 @@ export class VersionRestoration {
       await this.subjects.ensureUser(tx, header.author.id, header.author.name);
       const row = { dataset, digest, header, parent, mergeParent, place, removal };
       const id = await this.#insert(tx, row);
-      const write = (entries: readonly OverlayEntry[]) => this.#entries(tx, id, place, entries);
+      const of = { dataset, id, place, time: header.time };
+      const write = (entries: readonly OverlayEntry[]) => this.#entries(tx, of, entries);
       // Nobody else works on this database: a long document may be read inside the transaction.
       if (held !== null) await write(held);
       else await this.plan.document(digest, write);
@@ -218,8 +226,12 @@ export class VersionRestoration {
 
   async #entries(
     tx: Tx,
-    version: VersionId,
-    place: { lineageId: number; depth: number },
+    version: {
+      readonly dataset: DatasetId;
+      readonly id: VersionId;
+      readonly place: { readonly lineageId: number; readonly depth: number };
+      readonly time: string;
+    },
     entries: readonly OverlayEntry[],
   ): Promise<void> {
     const put = entries.flatMap((entry) => ('removed' in entry ? [] : [entry]));
@@ -234,14 +246,16 @@ export class VersionRestoration {
       put.map(({ sha256 }) => sha256),
     ]);
     await tx.query(INSERT_ENTRIES, [
-      version,
-      place.lineageId,
-      place.depth,
+      version.id,
+      version.place.lineageId,
+      version.place.depth,
       entries.map(({ path }) => path),
       entries.map((entry) => ('removed' in entry ? null : entry.sha256)),
       entries.map((entry) =>
         'removed' in entry || entry.metadata === null ? null : JSON.stringify(entry.metadata),
       ),
+      version.dataset,
+      version.time,
     ]);
   }
 }

@@ -46,8 +46,10 @@ const DATASETS = `
         'cause', r.cause, 'removedBy', r.removed_by, 'removedAt', r.removed_at) ORDER BY r.id), '[]')
       FROM dataset_removals r JOIN files f ON f.id = r.record_file_id WHERE r.dataset_id = d.id),
     'purges', (SELECT coalesce(jsonb_agg(jsonb_build_object('notice', f.content_hash,
-        'liftedBy', p.lifted_by, 'liftedAt', p.lifted_at, 'liftReason', p.lift_reason)
-        ORDER BY p.id), '[]')
+        'sha256', p.content_hash, 'sizeBytes', p.file_size, 'fileType', p.file_type,
+        'mimeType', p.mime_type, 'entries', p.entries, 'reason', p.reason,
+        'purgedBy', p.purged_by, 'purgedAt', p.purged_at, 'liftedBy', p.lifted_by,
+        'liftedAt', p.lifted_at, 'liftReason', p.lift_reason) ORDER BY p.id), '[]')
       FROM dataset_purges p JOIN files f ON f.id = p.notice_file_id WHERE p.dataset_id = d.id),
     'tips', (SELECT coalesce(jsonb_agg(tip.digest ORDER BY tip.digest), '[]')
       FROM dataset_lineages l CROSS JOIN LATERAL (

@@ -75,6 +75,23 @@ export interface RemovalContent {
   readonly removedAt: string;
 }
 
+/** A content that was taken out of every version; `notice` is the digest of what stands there now. */
+export interface PurgeContent {
+  readonly notice: Sha256;
+  readonly sha256: Sha256;
+  readonly sizeBytes: number;
+  readonly fileType: string | null;
+  readonly mimeType: string;
+  /** In how many places it stood. */
+  readonly entries: number;
+  readonly reason: string;
+  readonly purgedBy: number;
+  readonly purgedAt: string;
+  readonly liftedBy: number | null;
+  readonly liftedAt: string | null;
+  readonly liftReason: string | null;
+}
+
 /** What a dataset's record says: all that its overlay documents do not. Times are RFC 3339. */
 export interface DatasetContent {
   readonly name: string;
@@ -102,13 +119,8 @@ export interface DatasetContent {
   readonly removalsKnownAfter: number;
   /** In their order. */
   readonly removals: readonly RemovalContent[];
-  /** What was purged: the digests of the notices, which say what, by whom, when and why. */
-  readonly purges: readonly {
-    readonly notice: Sha256;
-    readonly liftedBy: number | null;
-    readonly liftedAt: string | null;
-    readonly liftReason: string | null;
-  }[];
+  /** In their order. */
+  readonly purges: readonly PurgeContent[];
   /** The versions that have no child: from them and the pointers all others are found. */
   readonly tips: readonly Sha256[];
 }

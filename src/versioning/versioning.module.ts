@@ -36,6 +36,7 @@ import { RetentionController } from './retention.controller.js';
 import { RetentionJobs } from './retention-jobs.js';
 import { RetentionPreviews } from './retention-preview.js';
 import { Retention } from './retention.js';
+import { RefContentsController } from './ref-contents.controller.js';
 import { RefsController } from './refs.controller.js';
 import { Sweep } from './sweep.js';
 import { TombstoneVerification } from './tombstone-verification.js';
@@ -60,6 +61,7 @@ import { VersionsService } from './versions.service.js';
   controllers: [
     VersionsController,
     RefsController,
+    RefContentsController,
     BranchesController,
     DraftsController,
     MergesController,

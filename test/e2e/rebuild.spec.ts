@@ -122,6 +122,24 @@ async function aCutDataset(api: VersionsApi): Promise<void> {
   await jobDone(api, post(api, `/datasets/${id}/retention/runs`, {}));
 }
 
+/** A dataset two of whose contents were purged; another one still has the first, and it came again. */
+async function aPurgedDataset(api: VersionsApi): Promise<void> {
+  const [id, other] = [await api.aDataset(), await api.aDataset()];
+  const at = `/datasets/${id}`;
+  await api.commitFiles(other, { elsewhere: 'purged in one dataset' });
+  await api.commitFiles(id, { once: 'purged in one dataset', never: 'purged for good', kept: 'k' });
+  await api.commitFiles(id, { kept: 'later' });
+  const purge = (text: string) =>
+    post<{ id: number }>(api, `${at}/purge`, {
+      sha256: createHash('sha256').update(text).digest('hex'),
+      reason: 'Personal data',
+    });
+  await purge('purged for good');
+  const { body } = await purge('purged in one dataset');
+  await post(api, `${at}/purges/${body.id}/lift`, { reason: 'It was the wrong one' });
+  await api.commitFiles(id, { again: 'purged in one dataset' });
+}
+
 /** The result of a job once it is done. */
 async function jobDone(
   api: VersionsApi,
@@ -174,6 +192,7 @@ async function portraitOf(server: TestApp): Promise<Portrait> {
       checks: (await api.call('GET', `${at}/checks`)).body,
       retention: (await api.call('GET', `${at}/retention`)).body,
       grants: (await api.call('GET', `${at}/permissions`)).body,
+      purges: (await api.everything<object>(`${at}/purges?limit=50`)).map(plain),
       chain: await chainOf(api, id),
     };
   }
@@ -189,6 +208,7 @@ beforeAll(async () => {
   await ada.commitFiles(await ada.aDataset(), { a: 'in another dataset' });
   await ada.aDataset();
   await aCutDataset(ada);
+  await aPurgedDataset(ada);
   const admin = new VersionsApi(server, server.admin);
   for (let i = 0; i < 3; i++) await jobDone(admin, post(admin, '/admin/gc', {}));
   portrait = await portraitOf(server);
@@ -238,7 +258,7 @@ describe('npm run rebuild', () => {
     const database = await testDatabase();
     const { code, out, err } = await rebuild(database, root);
     expect([code, err.replace(/^.*: \d+.*\n/gm, '')]).toEqual([0, '']);
-    expect(out).toContain(`Brought back ${portrait.versions} versions of 4 datasets, 3 users`);
+    expect(out).toContain(`Brought back ${portrait.versions} versions of 6 datasets, 3 users`);
     expect(out).toMatch(/drafts and uploads/);
     const key = /only this once:\n\n {2}(\S+)/.exec(out)?.[1];
     const keys = await (
@@ -257,7 +277,7 @@ describe('npm run rebuild', () => {
     expect(await api.text(rich, 'gone', 'only')).toBe('on a deleted branch');
     const next = await api.commitFiles(rich, { clash: 'after the rebuild' });
     expect(next.body.versionNumber).toBe(11);
-    expect(await api.aDataset()).toBe(5);
+    expect(await api.aDataset()).toBe(7);
     await server.close();
 
     const later = await testDatabase();

@@ -99,6 +99,14 @@ describe('a durable subscription', () => {
       );
       expect(row!.behind).toBe(0);
     });
+  /** Waits until no transaction anywhere in the cluster holds the newest events back. */
+  const visible = () =>
+    eventually(async () => {
+      const hidden = await dataSource.query<object[]>(
+        `SELECT FROM events WHERE transaction_id >= pg_snapshot_xmin(pg_current_snapshot())`,
+      );
+      expect(hidden).toHaveLength(0);
+    });
 
   it('handles each event once over all replicas, and in the order of its subject', async () => {
     const replicas = [await replica(), await replica()];
@@ -258,6 +266,7 @@ describe('a durable subscription', () => {
     );
     const next = await replica();
     await publish(next, created(1), created(2));
+    await visible();
     subscribe(next, (event) => void told.push(words(event)));
     await eventually(() => expect(told).toEqual(['dataset/2']));
     expect(await deliveries('dead')).toMatchObject([
@@ -275,6 +284,7 @@ describe('a durable subscription', () => {
     );
     const app = await replica();
     await publish(app, created(1), created(2), created(3));
+    await visible();
     let running = 0;
     const most: number[] = [];
     subscribe(app, async () => {

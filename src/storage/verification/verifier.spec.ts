@@ -296,6 +296,7 @@ describe('a verification beside a running server', () => {
 describe('the references that the schema tells of', () => {
   it('are those that keep files from being deleted', async () => {
     expect((await referencesBySchema(verified)).map(({ name }) => name)).toEqual([
+      'dataset_purges.notice_file_id',
       'dataset_removals.record_file_id',
       'dataset_version_files.file_id',
       'dataset_versions.overlay_file_id',
