@@ -21,7 +21,7 @@ import { listed, Random, sameSnapshot, type Snapshot } from './builders/snapshot
 import { testDatabase } from './database/test-database.js';
 
 const VERSIONS = 500;
-const PAIRS = 150;
+const PAIRS = 100;
 
 /** Printed where anything fails: with it in TEST_SEED the same history happens again. */
 const seed = Number(process.env['TEST_SEED'] ?? randomInt(2 ** 31));

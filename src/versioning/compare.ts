@@ -22,7 +22,7 @@ const LOOK_AHEAD = 2;
 /**
  * The touched paths at which some contents stand or stood. Parameters: the contents, the two
  * versions, and the versions between them. Rows of both sides lie on the lineages that they come
- * from; what is touched lies on stretches of these.
+ * from.
  */
 const KIN = `
   WITH RECURSIVE line AS (
@@ -30,16 +30,13 @@ const KIN = `
     UNION
     SELECT o.lineage_id FROM line JOIN dataset_lineages l ON l.id = line.lineage_id
     JOIN dataset_versions o ON o.id = l.origin_version_id
-  ), touched AS MATERIALIZED (
-    SELECT lineage_id, min(lineage_depth) AS first, max(lineage_depth) AS last
-    FROM dataset_versions WHERE id = ANY($3::integer[]) GROUP BY lineage_id
+  ), changed AS MATERIALIZED (
+    SELECT DISTINCT component_name FROM dataset_version_files
+    WHERE version_id = ANY($3::integer[])
   )
   SELECT DISTINCT e.component_name AS path FROM dataset_version_files e
   WHERE e.file_id = ANY($1::integer[]) AND e.lineage_id IN (SELECT lineage_id FROM line)
-    AND EXISTS (
-      SELECT FROM touched t JOIN dataset_version_files c ON c.lineage_id = t.lineage_id
-        AND c.component_name = e.component_name AND c.lineage_depth BETWEEN t.first AND t.last
-    )`;
+    AND e.component_name IN (SELECT component_name FROM changed)`;
 
 /** Compares versions. The cost is that of what was changed between them, not of what they hold. */
 @Injectable()

@@ -42,6 +42,12 @@ export interface TreePlace {
 /** How many names a walk reads at once when all it meets is removed. */
 const LONGEST_WALK = 2000;
 
+/** How many times as long as the last a walk may be where that found little. */
+const MOST_GROWTH = 4;
+
+/** How much more than seems to be needed a walk asks for. */
+const MARGIN = 1.25;
+
 /**
  * Reads what a version holds. A page costs what it shows, whatever the size of the version, the
  * depth of its history, or how often a path was rewritten.
@@ -67,6 +73,7 @@ export class VersionTree {
         delimiter,
         pastPrefix,
       });
+      const before = items.length;
       for (const row of walked.rows) {
         const item = await this.#settle(tx, position, row);
         if (item) items.push(item);
@@ -74,8 +81,9 @@ export class VersionTree {
       }
       if (!walked.frontier) break;
       after = pastItem(walked.frontier, pastPrefix);
+      const growth = growthFor(limit - items.length, items.length - before);
       wants = wants.map((want, source) =>
-        walked.exhausted.has(source) ? want : Math.min(LONGEST_WALK, want * 4),
+        walked.exhausted.has(source) ? want : Math.min(LONGEST_WALK, Math.ceil(want * growth)),
       );
     }
     return items;
@@ -183,6 +191,14 @@ export class VersionTree {
     const left = await this.list(tx, position, { prefix: row.item, limit: 1 });
     return left.length > 0 ? prefix : null;
   }
+}
+
+/**
+ * By how much the next walk is to be longer, or shorter, than one that has found so many items: what
+ * is missing at that rate, and a little more, as one that falls short costs a round trip.
+ */
+function growthFor(missing: number, found: number): number {
+  return Math.min(MOST_GROWTH, (MARGIN * missing) / Math.max(1, found));
 }
 
 function pastItem({ path, isPrefix }: TreePlace, pastPrefix: string): string {

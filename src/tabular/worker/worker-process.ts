@@ -136,6 +136,8 @@ export class WorkerProcess {
   /** Ends it, whatever it does. */
   async stop(): Promise<void> {
     this.ending ??= { why: 'aborted' };
+    // Now its end is waited for: a process that stops must not come to its own before.
+    if (this.child.exitCode === null && this.child.signalCode === null) this.child.ref();
     this.child.kill('SIGKILL');
     await this.exited;
   }
