@@ -30,6 +30,11 @@ const NOT_AUDITED: Record<string, string> = {
   record_changes: 'notes of what is yet to be written to the storage',
   storage_records: 'notes of what has been written to the storage',
   rebuilds: 'made before the server starts, by the command that rebuilds',
+  search_documents: 'derived from datasets, which are audited',
+  search_pending: 'notes of what is yet to be indexed',
+  search_state: 'how the index was made',
+  search_texts: 'derived from datasets, which are audited',
+  search_words: 'derived from datasets, which are audited',
   rebuild_versions: 'made before the server starts, by the command that rebuilds',
 };
 
