@@ -19,6 +19,7 @@ export const parquetReader: DatasetReader = {
     return {
       format,
       from: `read_parquet(${literal(source.path)})`,
+      rowNumber: 'file_row_number',
       files: [source.path],
       options: { format },
       guessed: [],
