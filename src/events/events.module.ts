@@ -32,7 +32,7 @@ import { SubscriptionStore } from './subscriptions/subscription-store.js';
     bind(EVENT_BUS, OutboxEventBus),
     bind(HANDLED_EVENTS, SqlHandledEvents),
   ],
-  exports: [EVENT_BUS, HANDLED_EVENTS, BusConnections, LiveFeed, LogReader],
+  exports: [EVENT_BUS, HANDLED_EVENTS, BusConnections, LiveFeed, LogReader, OutboxEventBus],
 })
 export class EventsModule implements OnApplicationBootstrap, OnModuleDestroy {
   constructor(
