@@ -7,6 +7,7 @@ import {
   FILE_CATALOG,
   REFERENCE_SOURCES,
 } from '../core/contracts/file-catalog.js';
+import { STORAGE_QUOTAS } from '../core/contracts/storage-quotas.js';
 import { UPLOAD_RECEIVER } from '../core/contracts/staged-upload.js';
 import { STORAGE_BACKEND, type StorageBackend } from '../core/contracts/storage-backend.js';
 import { bind, bindFactory } from '../core/token.js';
@@ -33,6 +34,9 @@ import { OpenObjects } from './download/open-objects.js';
 import { FileEntity } from './file.entity.js';
 import { FilesController } from './files.controller.js';
 import { FilesService } from './files.service.js';
+import { QuotasController } from './quotas/quotas.controller.js';
+import { QuotasService } from './quotas/quotas.service.js';
+import { SqlStorageQuotas } from './quotas/sql-storage-quotas.js';
 import { HttpUploadReceiver } from './upload/upload-receiver.js';
 import { UploadHoldEntity } from './upload-hold.entity.js';
 import { VerificationController } from './verification/verification.controller.js';
@@ -42,7 +46,13 @@ import { VerificationService } from './verification/verification.service.js';
 @Global()
 @Module({
   imports: [TypeOrmModule.forFeature([FileEntity, UploadHoldEntity])],
-  controllers: [FilesController, ContentController, CollectionController, VerificationController],
+  controllers: [
+    FilesController,
+    ContentController,
+    CollectionController,
+    VerificationController,
+    QuotasController,
+  ],
   providers: [
     bindFactory(STORAGE_BACKEND, {
       useFactory: (config: Config) => createStorageBackend(config.STORAGE_URL, config),
@@ -58,6 +68,9 @@ import { VerificationService } from './verification/verification.service.js';
     bind(CONTENT_DISPOSAL, SqlContentDisposal),
     ReferenceSourceRegistry,
     bind(REFERENCE_SOURCES, ReferenceSourceRegistry),
+    SqlStorageQuotas,
+    bind(STORAGE_QUOTAS, SqlStorageQuotas),
+    QuotasService,
     FilesService,
     ContentLookup,
     { provide: DownloadBuffers, useFactory: () => new DownloadBuffers() },
@@ -86,6 +99,7 @@ import { VerificationService } from './verification/verification.service.js';
     CONTENT_DISPOSAL,
     REFERENCE_SOURCES,
     CONTENT_RESPONDER,
+    STORAGE_QUOTAS,
   ],
 })
 export class StorageModule {}

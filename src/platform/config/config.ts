@@ -154,6 +154,13 @@ const schema = z.object({
   MAX_DRAFTS: wholeNumber(1000, 1, 1_000_000).describe(
     'How many drafts of a dataset may be open at a time',
   ),
+  MAX_WEBHOOKS: wholeNumber(100, 0, 1_000_000).describe('How many webhooks a user may have'),
+  USER_QUOTA_BYTES: wholeNumber(0, 0, Number.MAX_SAFE_INTEGER).describe(
+    'How many different bytes a user may hold, in uploads and in datasets of its own, where no other quota is set for it; 0 for no limit',
+  ),
+  DATASET_QUOTA_BYTES: wholeNumber(0, 0, Number.MAX_SAFE_INTEGER).describe(
+    'How many different bytes the versions and drafts of a dataset may hold, where no other quota is set for it; 0 for no limit',
+  ),
   TRUSTED_PROXIES: z
     .string()
     .default('')
