@@ -4,9 +4,9 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 /** A way to a server that can be cut: what goes through it is gone as if the server were away. */
 export interface TcpProxy {
   readonly port: number;
-  cut(): Promise<void>;
-  mend(): Promise<void>;
-  close(): Promise<void>;
+  readonly cut: () => Promise<void>;
+  readonly mend: () => Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 export async function tcpProxy(target: { host: string; port: number }): Promise<TcpProxy> {
