@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { BrokerHealth } from './brokers/broker-health.js';
 import { LiveStreams } from './live/live-streams.js';
 import { SseController } from './live/sse.controller.js';
 import { WsGateway } from './live/ws-gateway.js';
@@ -13,6 +14,14 @@ import { SubscriptionsController } from './subscriptions/subscriptions.controlle
 /** What is asked of the bus over HTTP, and its housekeeping. */
 @Module({
   controllers: [EventsController, SseController, SubscriptionsController, DeadLettersController],
-  providers: [EventAccess, EventRetention, LiveStreams, LogQuery, SubscriptionAdmin, WsGateway],
+  providers: [
+    BrokerHealth,
+    EventAccess,
+    EventRetention,
+    LiveStreams,
+    LogQuery,
+    SubscriptionAdmin,
+    WsGateway,
+  ],
 })
 export class EventsApiModule {}

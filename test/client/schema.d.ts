@@ -2082,10 +2082,11 @@ export interface components {
             /** @example database */
             name: string;
             /**
+             * @description Degraded is what the server can do its work without, for a while.
              * @example ok
              * @enum {string}
              */
-            status: "ok" | "failing";
+            status: "ok" | "degraded" | "failing";
             /**
              * @description Why it is so.
              * @example answers queries
@@ -2097,7 +2098,7 @@ export interface components {
              * @example ok
              * @enum {string}
              */
-            status: "ok" | "failing";
+            status: "ok" | "degraded" | "failing";
             checks: components["schemas"]["HealthCheckView"][];
         };
         LoginDto: {
