@@ -18,6 +18,7 @@ import { Search1763600000070 } from './1763600000070-search.js';
 import { Evaluations1763600000085 } from './1763600000085-evaluations.js';
 import { Queues1763600000086 } from './1763600000086-queues.js';
 import { RecordedMetrics1763600000087 } from './1763600000087-recorded-metrics.js';
+import { StorageQuotas1763600000090 } from './1763600000090-storage-quotas.js';
 
 /** Every migration, in order. */
 export const MIGRATIONS = [
@@ -41,4 +42,5 @@ export const MIGRATIONS = [
   Evaluations1763600000085,
   Queues1763600000086,
   RecordedMetrics1763600000087,
+  StorageQuotas1763600000090,
 ];

@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { BrokerHealth } from './brokers/broker-health.js';
 import { LiveStreams } from './live/live-streams.js';
 import { SseController } from './live/sse.controller.js';
 import { WsGateway } from './live/ws-gateway.js';
@@ -22,6 +23,7 @@ import { SubscriptionsController } from './subscriptions/subscriptions.controlle
     DeadLettersController,
   ],
   providers: [
+    BrokerHealth,
     EventAccess,
     EventIntake,
     EventRetention,

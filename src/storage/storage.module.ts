@@ -6,6 +6,7 @@ import {
   CONTENT_RESPONDER,
   FILE_CATALOG,
 } from '../core/contracts/file-catalog.js';
+import { STORAGE_QUOTAS } from '../core/contracts/storage-quotas.js';
 import { UPLOAD_RECEIVER } from '../core/contracts/staged-upload.js';
 import { STORAGE_BACKEND, type StorageBackend } from '../core/contracts/storage-backend.js';
 import { bind, bindFactory } from '../core/token.js';
@@ -25,6 +26,7 @@ import { StoredContentResponder } from './download/content-responder.js';
 import { DownloadBuffers } from './download/download-buffers.js';
 import { OpenObjects } from './download/open-objects.js';
 import { FileEntity } from './file.entity.js';
+import { SqlStorageQuotas } from './quotas/sql-storage-quotas.js';
 import { HttpUploadReceiver } from './upload/upload-receiver.js';
 import { UploadHoldEntity } from './upload-hold.entity.js';
 
@@ -45,6 +47,8 @@ import { UploadHoldEntity } from './upload-hold.entity.js';
     bind(FILE_CATALOG, SqlFileCatalog),
     SqlContentDisposal,
     bind(CONTENT_DISPOSAL, SqlContentDisposal),
+    SqlStorageQuotas,
+    bind(STORAGE_QUOTAS, SqlStorageQuotas),
     ContentLookup,
     { provide: DownloadBuffers, useFactory: () => new DownloadBuffers() },
     {
@@ -68,6 +72,7 @@ import { UploadHoldEntity } from './upload-hold.entity.js';
     FILE_CATALOG,
     CONTENT_DISPOSAL,
     CONTENT_RESPONDER,
+    STORAGE_QUOTAS,
     // For the storage's own API.
     CollectionService,
     OrphanSweep,

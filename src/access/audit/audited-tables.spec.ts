@@ -12,6 +12,7 @@ const NOT_AUDITED: Record<string, string> = {
   rate_usage: 'counts calls',
   session_tokens: 'secrets of sessions, which are audited; renewed every few minutes',
   upload_holds: 'uploads are recorded as such; a hold expires by itself',
+  storage_usage: 'sums up what is held; the quotas themselves are recorded',
   storage_deletions: 'the collector’s notes',
   dataset_version_files: 'what a version holds; its digest, which is audited, covers it',
   dataset_lineages: 'how versions are read, not what they are',
