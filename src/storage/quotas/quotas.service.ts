@@ -57,14 +57,6 @@ export class QuotasService {
     });
   }
 
-  /**
-   * Has every holder counted anew by the next one who adds something: what was given back is free
-   * again then, and a charge that a change of settings left too low does not stay so.
-   */
-  async forgetCharges(tx: Tx): Promise<void> {
-    await tx.query('DELETE FROM storage_usage');
-  }
-
   private async read(tx: Reader, holder: Holder): Promise<Quota> {
     const { name, called } = TABLE[holder.type];
     const [row] = await tx.query<{ quota: number | null }>(
