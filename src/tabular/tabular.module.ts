@@ -1,6 +1,7 @@
 import { Global, Module } from '@nestjs/common';
 import { TABLE_ENGINE } from '../core/contracts/tables.js';
 import { bind } from '../core/token.js';
+import { ComparisonsController } from './comparisons.controller.js';
 import { QueriesController } from './queries.controller.js';
 import { QueriesService } from './queries.service.js';
 import { SchemaCapture } from './schema/schema-capture.js';
@@ -17,7 +18,7 @@ import { TablesService } from './tables.service.js';
 /** Files as tables: what they hold, read in processes that may die of it. */
 @Global()
 @Module({
-  controllers: [TablesController, QueriesController, SchemasController],
+  controllers: [TablesController, ComparisonsController, QueriesController, SchemasController],
   providers: [
     QueriesService,
     SchemaCapture,
