@@ -15,6 +15,7 @@ import { Audit1763600000061 } from './1763600000061-audit.js';
 import { Identities1763600000062 } from './1763600000062-identities.js';
 import { RateLimits1763600000063 } from './1763600000063-rate-limits.js';
 import { Search1763600000070 } from './1763600000070-search.js';
+import { JobFailures1763600000095 } from './1763600000095-job-failures.js';
 
 /** Every migration, in order. */
 export const MIGRATIONS = [
@@ -35,4 +36,5 @@ export const MIGRATIONS = [
   Identities1763600000062,
   RateLimits1763600000063,
   Search1763600000070,
+  JobFailures1763600000095,
 ];

@@ -2,6 +2,7 @@ import { Global, Module } from '@nestjs/common';
 import { JOB_QUEUE } from '../../core/contracts/job-queue.js';
 import { bind } from '../../core/token.js';
 import { GraphileJobQueue } from './graphile-job-queue.js';
+import { JobFailures } from './job-failures.js';
 import { JobRunner } from './job-runner.js';
 import { JobsController } from './jobs.controller.js';
 import { JobsService } from './jobs.service.js';
@@ -10,7 +11,13 @@ import { JobsService } from './jobs.service.js';
 @Global()
 @Module({
   controllers: [JobsController],
-  providers: [GraphileJobQueue, JobRunner, JobsService, bind(JOB_QUEUE, GraphileJobQueue)],
+  providers: [
+    GraphileJobQueue,
+    JobFailures,
+    JobRunner,
+    JobsService,
+    bind(JOB_QUEUE, GraphileJobQueue),
+  ],
   exports: [JOB_QUEUE, JobsService],
 })
 export class JobsModule {}
