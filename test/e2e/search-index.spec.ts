@@ -194,7 +194,8 @@ describe('a server with other languages than before', () => {
     await ada.described({ name: 'languages', description: 'Klimadaten der Städte' });
     await ada.indexed();
     expect(await ada.names('"stadt"')).toEqual([]);
-    const { createServer, drain } = await import('../../src/server.js');
+    const { createServer } = await import('../../src/server.js');
+    const { drain } = await import('../../src/http-application.js');
     const config = { ...server.config, SEARCH_LANGUAGES: ['german'] };
     const other = await createServer({ config, databaseUrl: server.databaseUrl });
     await other.listen(0, '127.0.0.1');

@@ -4,13 +4,11 @@ import { bind } from '../../core/token.js';
 import { GraphileJobQueue } from './graphile-job-queue.js';
 import { JobFailures } from './job-failures.js';
 import { JobRunner } from './job-runner.js';
-import { JobsController } from './jobs.controller.js';
 import { JobsService } from './jobs.service.js';
 
-/** Work that outlives a request, and what users see of it. */
+/** Work that outlives a request. */
 @Global()
 @Module({
-  controllers: [JobsController],
   providers: [
     GraphileJobQueue,
     JobFailures,
