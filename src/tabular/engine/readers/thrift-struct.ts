@@ -8,21 +8,10 @@ export class ThriftMalformed extends Error {}
 
 const MAX_DEPTH = 16;
 
-const enum Kind {
-  Stop = 0,
-  True = 1,
-  False = 2,
-  Byte = 3,
-  I16 = 4,
-  I32 = 5,
-  I64 = 6,
-  Double = 7,
-  Binary = 8,
-  List = 9,
-  Set = 10,
-  Map = 11,
-  Struct = 12,
-}
+/** What the types of fields are written as. */
+const STOP = 0;
+const [TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY] = [1, 2, 3, 4, 5, 6, 7, 8];
+const STRUCT = 12;
 
 /**
  * Reads a struct of Thrift's compact protocol, as far as the headers of Parquet's pages need it
@@ -48,7 +37,7 @@ class CompactReader {
     for (;;) {
       const head = this.byte();
       const kind = head & 0x0f;
-      if (kind === Kind.Stop) return fields;
+      if (kind === STOP) return fields;
       id = head >> 4 === 0 ? this.zigzag() : id + (head >> 4);
       const value = this.value(kind, depth);
       if (value !== undefined) fields.set(id, value);
@@ -57,22 +46,22 @@ class CompactReader {
 
   private value(kind: number, depth: number): number | boolean | ThriftStruct | undefined {
     switch (kind) {
-      case Kind.True:
-      case Kind.False:
-        return kind === Kind.True;
-      case Kind.Byte:
+      case TRUE:
+      case FALSE:
+        return kind === TRUE;
+      case BYTE:
         return this.byte();
-      case Kind.I16:
-      case Kind.I32:
-      case Kind.I64:
+      case I16:
+      case I32:
+      case I64:
         return this.zigzag();
-      case Kind.Double:
+      case DOUBLE:
         this.skip(8);
         return undefined;
-      case Kind.Binary:
+      case BINARY:
         this.skip(this.varint());
         return undefined;
-      case Kind.Struct:
+      case STRUCT:
         return this.struct(depth + 1);
       default:
         // Headers of pages hold no lists and no maps.
