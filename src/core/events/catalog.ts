@@ -52,6 +52,8 @@ export interface EventCatalog {
   };
   'dataset.branch.deleted': { datasetId: number; branch: string; digest: string | null };
   'dataset.tag.created': { datasetId: number; tag: string; digest: string };
+  /** It is known now what some of the tables are that a version brought. */
+  'dataset.schema.captured': { datasetId: number; versionId: number; tables: number };
   /** A version brought a table whose columns are not those that it had before. */
   'dataset.schema.changed': {
     datasetId: number;
