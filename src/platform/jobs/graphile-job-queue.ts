@@ -1,6 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { parseCronItems, type ParsedCronItem } from 'graphile-worker';
-import type { JobHandler, JobOptions, JobQueue } from '../../core/contracts/job-queue.js';
+import type {
+  FailureListener,
+  JobHandler,
+  JobOptions,
+  JobQueue,
+} from '../../core/contracts/job-queue.js';
 import type { Tx } from '../../core/contracts/unit-of-work.js';
 import type { JobId } from '../../core/ids.js';
 import type { JsonObject } from '../../core/json.js';
@@ -15,10 +20,15 @@ const DEFAULT_ATTEMPTS = 3;
 @Injectable()
 export class GraphileJobQueue implements JobQueue {
   private readonly defined = new Map<string, JobHandler>();
+  private readonly listeners = new Map<string, FailureListener>();
   private readonly repeated: ParsedCronItem[] = [];
 
   get handlers(): ReadonlyMap<string, JobHandler> {
     return this.defined;
+  }
+
+  get failureListeners(): ReadonlyMap<string, FailureListener> {
+    return this.listeners;
   }
 
   get schedule(): readonly ParsedCronItem[] {
@@ -62,9 +72,10 @@ export class GraphileJobQueue implements JobQueue {
     return job.id;
   }
 
-  define(kind: string, handler: JobHandler): void {
+  define(kind: string, handler: JobHandler, onFailed?: FailureListener): void {
     if (this.defined.has(kind)) throw new Error(`Two handlers for jobs of kind ${kind}.`);
     this.defined.set(kind, handler);
+    if (onFailed) this.listeners.set(kind, onFailed);
   }
 
   every(kind: string, cron: string): void {

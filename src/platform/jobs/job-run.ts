@@ -1,6 +1,6 @@
 import type { Job } from 'graphile-worker';
 import type { Pool } from 'pg';
-import type { JobContext } from '../../core/contracts/job-queue.js';
+import { FailedForGood, type JobContext } from '../../core/contracts/job-queue.js';
 import type { Caller } from '../../core/contracts/audit-trail.js';
 import type { JobId, UserId } from '../../core/ids.js';
 import type { JsonObject } from '../../core/json.js';
@@ -101,8 +101,9 @@ export class JobRun implements RunIdentity {
     return { userId: this.row.created_by, keyId: null, address: null, operation };
   }
 
-  get isLastAttempt(): boolean {
-    return this.queueJob.attempts >= this.queueJob.max_attempts;
+  /** Whether the job has failed with it: after the last attempt, or where none would end otherwise. */
+  isFinal(error: unknown): boolean {
+    return error instanceof FailedForGood || this.queueJob.attempts >= this.queueJob.max_attempts;
   }
 
   get aborted(): boolean {
@@ -137,10 +138,10 @@ export class JobRun implements RunIdentity {
     );
   }
 
-  /** Records why the attempt failed; after the last one the job has failed. */
+  /** Records why the attempt failed, and that the job has where that is final. */
   fail(error: unknown): Promise<boolean> {
     const message = plain(error instanceof Error ? error.message : String(error));
-    return this.isLastAttempt
+    return this.isFinal(error)
       ? this.update(`state = 'failed', finished_at = now(), error = $4`, [message])
       : this.update(`state = 'queued', error = $4`, [message]);
   }
