@@ -6,7 +6,6 @@ import { ContentController } from './download/content.controller.js';
 import { FilesController } from './files.controller.js';
 import { FilesService } from './files.service.js';
 import { QuotasController } from './quotas/quotas.controller.js';
-import { QuotasService } from './quotas/quotas.service.js';
 import { VerificationController } from './verification/verification.controller.js';
 import { VerificationService } from './verification/verification.service.js';
 
@@ -19,6 +18,6 @@ import { VerificationService } from './verification/verification.service.js';
     VerificationController,
     QuotasController,
   ],
-  providers: [CollectionPreview, DatasetRelease, FilesService, QuotasService, VerificationService],
+  providers: [CollectionPreview, DatasetRelease, FilesService, VerificationService],
 })
 export class StorageApiModule {}

@@ -26,6 +26,7 @@ import { StoredContentResponder } from './download/content-responder.js';
 import { DownloadBuffers } from './download/download-buffers.js';
 import { OpenObjects } from './download/open-objects.js';
 import { FileEntity } from './file.entity.js';
+import { QuotasService } from './quotas/quotas.service.js';
 import { SqlStorageQuotas } from './quotas/sql-storage-quotas.js';
 import { HttpUploadReceiver } from './upload/upload-receiver.js';
 import { UploadHoldEntity } from './upload-hold.entity.js';
@@ -64,6 +65,7 @@ import { UploadHoldEntity } from './upload-hold.entity.js';
     ObjectDeletions,
     Collector,
     CollectionService,
+    QuotasService,
   ],
   exports: [
     STORAGE_BACKEND,
@@ -76,6 +78,7 @@ import { UploadHoldEntity } from './upload-hold.entity.js';
     // For the storage's own API.
     CollectionService,
     OrphanSweep,
+    QuotasService,
     StreamArtifactProducer,
   ],
 })

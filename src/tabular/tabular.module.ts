@@ -2,6 +2,7 @@ import { Global, Module } from '@nestjs/common';
 import { COLUMN_NAMES } from '../core/contracts/column-names.js';
 import { TABLE_ENGINE } from '../core/contracts/tables.js';
 import { bind } from '../core/token.js';
+import { ComparisonsController } from './comparisons.controller.js';
 import { QueriesController } from './queries.controller.js';
 import { QueriesService } from './queries.service.js';
 import { CapturedColumns } from './schema/captured-columns.js';
@@ -19,7 +20,7 @@ import { TablesService } from './tables.service.js';
 /** Files as tables: what they hold, read in processes that may die of it. */
 @Global()
 @Module({
-  controllers: [TablesController, QueriesController, SchemasController],
+  controllers: [TablesController, ComparisonsController, QueriesController, SchemasController],
   providers: [
     CapturedColumns,
     bind(COLUMN_NAMES, CapturedColumns),
