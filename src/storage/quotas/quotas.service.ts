@@ -1,11 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { HolderType } from '../../core/contracts/storage-quotas.js';
-import {
-  UNIT_OF_WORK,
-  type Reader,
-  type Tx,
-  type UnitOfWork,
-} from '../../core/contracts/unit-of-work.js';
+import { UNIT_OF_WORK, type Reader, type UnitOfWork } from '../../core/contracts/unit-of-work.js';
 import { NotFound } from '../../core/problems.js';
 import { countUsed, type Holder } from './quota-usage.js';
 import { SqlStorageQuotas } from './sql-storage-quotas.js';
