@@ -19,6 +19,8 @@ import { Evaluations1763600000085 } from './1763600000085-evaluations.js';
 import { Queues1763600000086 } from './1763600000086-queues.js';
 import { RecordedMetrics1763600000087 } from './1763600000087-recorded-metrics.js';
 import { StorageQuotas1763600000090 } from './1763600000090-storage-quotas.js';
+import { JobFailures1763600000095 } from './1763600000095-job-failures.js';
+import { LeanerCommits1763600000100 } from './1763600000100-leaner-commits.js';
 
 /** Every migration, in order. */
 export const MIGRATIONS = [
@@ -43,4 +45,6 @@ export const MIGRATIONS = [
   Queues1763600000086,
   RecordedMetrics1763600000087,
   StorageQuotas1763600000090,
+  JobFailures1763600000095,
+  LeanerCommits1763600000100,
 ];

@@ -66,6 +66,7 @@ import { UploadHoldEntity } from './upload-hold.entity.js';
     ObjectDeletions,
     Collector,
     CollectionService,
+    QuotasService,
   ],
   exports: [
     STORAGE_BACKEND,

@@ -1872,6 +1872,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/datasets/{datasetId}/compare/rows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What became of a table’s rows
+         * @description Between two versions, by the columns that tell rows apart: rows added and removed, and the cells of those that changed. Values that have other types in either version are compared by what they mean: 1 is 1.0, and a number is the text of it. Further pages are of the versions that the first one compared. An analysis of kind `diff` makes a file of the same.
+         */
+        get: operations["compareTableRows"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/datasets/{datasetId}/refs/{ref}/profile": {
         parameters: {
             query?: never;
@@ -4250,10 +4270,77 @@ export interface components {
              */
             sheets: string[] | null;
             /**
+             * @description Whether all of its data stand under checksums of the format, and these fit. Without them, what was damaged before it was uploaded and still looks like data cannot be told from data. Null until all of the table was read.
+             * @example false
+             */
+            checksummed: boolean | null;
+            /**
              * @description Why it cannot be read, though it should be a table.
              * @example null
              */
             problem: components["schemas"]["FileProblemView"] | null;
+        };
+        ChangedCellView: {
+            /** @example price */
+            column: string;
+            /**
+             * @description As in rows.
+             * @example 39.81
+             */
+            before: Record<string, never> | null;
+            /** @example 41.05 */
+            after: Record<string, never> | null;
+        };
+        RowCountsView: {
+            /** @example 12 */
+            added: number;
+            /** @example 0 */
+            removed: number;
+            /** @example 3 */
+            changed: number;
+        };
+        RowChangeView: {
+            /**
+             * @example changed
+             * @enum {string}
+             */
+            change: "added" | "removed" | "changed";
+            /**
+             * @example {
+             *       "Date": "2026-01-02"
+             *     }
+             */
+            key: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description The whole row, where it was added or removed.
+             * @example null
+             */
+            row: {
+                [key: string]: unknown;
+            } | null;
+            /** @description Which values changed, of a row that both versions have. */
+            cells: components["schemas"]["ChangedCellView"][] | null;
+        };
+        RowComparisonView: {
+            /**
+             * @description As the head calls them.
+             * @example [
+             *       "Date"
+             *     ]
+             */
+            key: string[];
+            /** @description Columns that only the head has. They make no row a changed one. */
+            addedColumns: components["schemas"]["TableColumnView"][];
+            /** @description Columns that only the base has. */
+            removedColumns: components["schemas"]["TableColumnView"][];
+            /** @description Of all pages together. */
+            counts: components["schemas"]["RowCountsView"];
+            /** @description In the order of their keys, nulls last. */
+            items: components["schemas"]["RowChangeView"][];
+            /** @example null */
+            nextCursor: string | null;
         };
         HistogramBinView: {
             /** @example 0 */
@@ -12698,6 +12785,101 @@ export interface operations {
                 };
             };
             /** @description Not a table (`not-a-table`), The table cannot be read (`table-unreadable`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unavailable (`unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    compareTableRows: {
+        parameters: {
+            query: {
+                /** @description How many items a page holds at the most. */
+                limit?: number;
+                /** @description `nextCursor` of the page before. Opaque: send back what you were given. */
+                cursor?: string;
+                base: string;
+                head: string;
+                path: string;
+                /** @description The columns that tell rows apart, divided by commas, ten at the most. A name with a comma, a colon or a quote in it stands in double quotes. A null is a key like any other. */
+                key: string;
+                sheet?: string;
+            };
+            header?: never;
+            path: {
+                datasetId: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RowComparisonView"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The file is damaged (`file-damaged`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The content was purged (`content-purged`) */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not a table (`not-a-table`), The table cannot be read (`table-unreadable`), The rows cannot be compared (`rows-not-comparable`) */
             422: {
                 headers: {
                     [name: string]: unknown;

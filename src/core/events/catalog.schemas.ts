@@ -138,6 +138,16 @@ export const EVENT_SCHEMAS: Readonly<Record<string, JsonObject>> = {
     properties: { datasetId: { type: 'number' } },
     required: ['datasetId'],
   },
+  'dataset.schema.captured': {
+    type: 'object',
+    properties: {
+      datasetId: { type: 'number' },
+      versionId: { type: 'number' },
+      tables: { type: 'number' },
+    },
+    required: ['datasetId', 'versionId', 'tables'],
+    description: 'It is known now what some of the tables are that a version brought.',
+  },
   'dataset.schema.changed': {
     type: 'object',
     properties: {
@@ -275,6 +285,7 @@ export const EVENT_SCHEMAS: Readonly<Record<string, JsonObject>> = {
       sizeBytes: { type: 'number' },
     },
     required: ['fileId', 'sha256', 'sizeBytes'],
+    description: "Of what came into a version with an archive, only the version's event tells.",
   },
   'metrics.evaluation.started': {
     type: 'object',

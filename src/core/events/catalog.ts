@@ -52,6 +52,8 @@ export interface EventCatalog {
   };
   'dataset.branch.deleted': { datasetId: number; branch: string; digest: string | null };
   'dataset.tag.created': { datasetId: number; tag: string; digest: string };
+  /** It is known now what some of the tables are that a version brought. */
+  'dataset.schema.captured': { datasetId: number; versionId: number; tables: number };
   /** A version brought a table whose columns are not those that it had before. */
   'dataset.schema.changed': {
     datasetId: number;
@@ -82,6 +84,7 @@ export interface EventCatalog {
     digest: string;
     kind: 'fast-forward' | 'merge';
   };
+  /** Of what came into a version with an archive, only the version's event tells. */
   'file.uploaded': { fileId: number; sha256: string; sizeBytes: number };
   'file.deduplicated': { fileId: number; sha256: string; sizeBytes: number };
   'file.deleted': { fileId: number; sha256: string; sizeBytes: number };
