@@ -12,6 +12,7 @@ import type { Response } from 'express';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { StagedUpload } from '../core/contracts/staged-upload.js';
+import { QuotaExceeded } from '../core/contracts/storage-quotas.js';
 import type { DatasetId } from '../core/ids.js';
 import type { Principal } from '../core/principal.js';
 import { InvalidInput, NotFound, Unauthenticated } from '../core/problems.js';
@@ -78,7 +79,14 @@ export class DatasetTransferController {
   @ApiConsumes('application/json')
   @ApiBody({ type: DatasetDocumentView })
   @ApiCreatedResponse({ type: DatasetView })
-  @Problems(InvalidInput, Unauthenticated, DatasetNameTaken, BodyTooLarge, ContentsMissing)
+  @Problems(
+    InvalidInput,
+    Unauthenticated,
+    DatasetNameTaken,
+    BodyTooLarge,
+    ContentsMissing,
+    QuotaExceeded,
+  )
   async import(
     @CurrentPrincipal() principal: Principal,
     @Query() { name }: ImportQuery,

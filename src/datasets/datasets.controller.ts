@@ -28,6 +28,7 @@ import {
 } from '@nestjs/swagger';
 import type { Response } from 'express';
 import type { StagedUpload } from '../core/contracts/staged-upload.js';
+import { QuotaExceeded } from '../core/contracts/storage-quotas.js';
 import type { DatasetId } from '../core/ids.js';
 import type { Principal } from '../core/principal.js';
 import { Forbidden, InvalidInput, NotFound, Unauthenticated } from '../core/problems.js';
@@ -122,7 +123,14 @@ export class DatasetsController {
     },
   })
   @ApiCreatedResponse({ type: DatasetView, headers: { ...LOCATION, ...ETAG } })
-  @Problems(InvalidInput, Unauthenticated, DatasetNameTaken, BodyTooLarge, UnsupportedMediaType)
+  @Problems(
+    InvalidInput,
+    Unauthenticated,
+    DatasetNameTaken,
+    BodyTooLarge,
+    UnsupportedMediaType,
+    QuotaExceeded,
+  )
   async create(
     @CurrentPrincipal() principal: Principal,
     @DatasetBody() body: CreateDatasetDto,

@@ -1,8 +1,17 @@
-import { Global, Module, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import {
+  Global,
+  Inject,
+  Module,
+  type OnApplicationBootstrap,
+  type OnModuleDestroy,
+} from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
+import { EVENT_BROKER, type EventBroker } from '../core/contracts/event-broker.js';
 import { EVENT_BUS } from '../core/contracts/event-bus.js';
 import { HANDLED_EVENTS } from '../core/contracts/handled-events.js';
 import { bind } from '../core/token.js';
+import { CONFIG, type Config } from '../platform/config/config.js';
+import { brokerOf } from './brokers/broker-registry.js';
 import { BusConnections } from './bus-connections.js';
 import { Dispatcher } from './dispatcher.js';
 import { EventHandlers } from './event-handlers.js';
@@ -31,8 +40,21 @@ import { SubscriptionStore } from './subscriptions/subscription-store.js';
     SubscriptionStore,
     bind(EVENT_BUS, OutboxEventBus),
     bind(HANDLED_EVENTS, SqlHandledEvents),
+    {
+      provide: EVENT_BROKER,
+      useFactory: ({ EVENT_BUS_URL }: Config) => brokerOf(EVENT_BUS_URL),
+      inject: [CONFIG],
+    },
   ],
-  exports: [EVENT_BUS, HANDLED_EVENTS, BusConnections, LiveFeed, LogReader],
+  exports: [
+    EVENT_BROKER,
+    EVENT_BUS,
+    HANDLED_EVENTS,
+    BusConnections,
+    LiveFeed,
+    LogReader,
+    OutboxEventBus,
+  ],
 })
 export class EventsModule implements OnApplicationBootstrap, OnModuleDestroy {
   constructor(
@@ -40,6 +62,7 @@ export class EventsModule implements OnApplicationBootstrap, OnModuleDestroy {
     private readonly handlers: EventHandlers,
     private readonly feed: LiveFeed,
     private readonly durable: DurableSubscriptions,
+    @Inject(EVENT_BROKER) private readonly broker: EventBroker | null,
   ) {}
 
   /** By now every module has subscribed what it subscribes itself. */
@@ -52,6 +75,7 @@ export class EventsModule implements OnApplicationBootstrap, OnModuleDestroy {
 
   async onModuleDestroy(): Promise<void> {
     await Promise.all([this.durable.stop(), this.feed.stop()]);
+    await this.broker?.close();
     await this.connections.stop();
     await this.connections.close();
   }

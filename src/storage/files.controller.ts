@@ -19,6 +19,7 @@ import {
   UploadAborted,
 } from '../core/contracts/artifact-producer.js';
 import type { StagedUpload } from '../core/contracts/staged-upload.js';
+import { QuotaExceeded } from '../core/contracts/storage-quotas.js';
 import type { FileId } from '../core/ids.js';
 import type { Principal } from '../core/principal.js';
 import { InvalidInput, NotFound } from '../core/problems.js';
@@ -87,6 +88,7 @@ export class FilesController {
     BodyTooLarge,
     UnsupportedMediaType,
     StorageFull,
+    QuotaExceeded,
   )
   async upload(
     @CurrentPrincipal() principal: Principal,

@@ -5,6 +5,7 @@ import {
 } from '../core/contracts/dataset-repository.js';
 import { EVENT_BUS, type EventBus } from '../core/contracts/event-bus.js';
 import { FILE_CATALOG, FileMissing, type FileCatalog } from '../core/contracts/file-catalog.js';
+import { STORAGE_QUOTAS, type StorageQuotas } from '../core/contracts/storage-quotas.js';
 import type { Tx } from '../core/contracts/unit-of-work.js';
 import {
   NothingChanged,
@@ -26,6 +27,7 @@ import {
 } from './graph/overlay.js';
 import { parsePath } from './graph/path.js';
 import { parsePointerName } from './graph/ref.js';
+import { HAS_QUOTA } from './dataset-limits.js';
 import { Lineages } from './lineages.js';
 import { OverlayDocuments } from './overlay-documents.js';
 import { EMPTY_POSITION, readPosition, type ReadPosition } from './position.js';
@@ -67,6 +69,7 @@ export class Commits {
     private readonly lineages: Lineages,
     private readonly documents: OverlayDocuments,
     private readonly checks: Checks,
+    @Inject(STORAGE_QUOTAS) private readonly quotas: StorageQuotas,
   ) {}
 
   /** See `VersionWriter.commit`. */
@@ -119,10 +122,12 @@ export class Commits {
       name: string;
       versionNumber: number;
       hasPurges: boolean;
+      hasQuota: boolean;
     }>(
-      `UPDATE datasets SET last_version_number = last_version_number + 1
+      `UPDATE datasets d SET last_version_number = last_version_number + 1
        WHERE id = $1 AND deleted_at IS NULL
-       RETURNING name, last_version_number AS "versionNumber", has_purges AS "hasPurges"`,
+       RETURNING name, last_version_number AS "versionNumber", has_purges AS "hasPurges",
+         ${HAS_QUOTA} AS "hasQuota"`,
       [datasetId],
     );
     if (!dataset) throw new NotFound(`Dataset ${datasetId}`);
@@ -148,6 +153,7 @@ export class Commits {
       versionNumber: dataset.versionNumber,
       isProtected: pointer.isProtected,
       hasPurges: dataset.hasPurges,
+      hasQuota: dataset.hasQuota,
       head: pointer.versionId === null ? null : await versionById(tx, pointer.versionId),
     };
   }
@@ -253,11 +259,11 @@ export class Commits {
    * An overlay of changes that are held in memory.
    * @param before what the head has at the changed paths
    * @param changes against the head, in path order
-   * @throws FileMissing, PurgedContentRefused
+   * @throws FileMissing, PurgedContentRefused; storing it QuotaExceeded
    */
   async overlayOf(
     tx: Tx,
-    { datasetId, head, hasPurges }: LockedBranch,
+    { datasetId, head, hasPurges, hasQuota }: LockedBranch,
     before: ReadonlyMap<string, Content>,
     changes: readonly Change[],
   ): Promise<Overlay> {
@@ -289,6 +295,7 @@ export class Commits {
           inTx,
           changes.flatMap(([, content]) => content?.fileId ?? []),
         );
+        await this.quotas.chargeDataset(inTx, { datasetId, hasQuota }, put);
         await insertEntries(inTx, id, changes, row.place);
         return id;
       },

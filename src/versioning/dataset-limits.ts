@@ -13,6 +13,10 @@ const ROWS: Record<Counted, string> = {
     AND status = 'draft' AND draft_of IS NULL`,
 };
 
+/** Whether `datasets d`, or its owner, has a quota of its own. */
+export const HAS_QUOTA = `(d.storage_quota IS NOT NULL OR EXISTS (
+  SELECT FROM users o WHERE o.id = d.created_by AND o.storage_quota IS NOT NULL))`;
+
 /** How many branches, tags and open drafts one dataset may have. */
 @Injectable()
 export class DatasetLimits {

@@ -6,11 +6,17 @@ import {
   type StagedArtifact,
 } from '../core/contracts/artifact-producer.js';
 import { FILE_CATALOG, type FileCatalog } from '../core/contracts/file-catalog.js';
+import {
+  STORAGE_QUOTAS,
+  type ChargedDataset,
+  type StorageQuotas,
+} from '../core/contracts/storage-quotas.js';
 import { UNIT_OF_WORK, type Tx, type UnitOfWork } from '../core/contracts/unit-of-work.js';
 import { hintsOfName } from '../core/file-names.js';
 import type { DatasetId, FileId, UserId, VersionId } from '../core/ids.js';
 import { NotFound } from '../core/problems.js';
 import { receivedFiles } from './archive/tar-intake.js';
+import { HAS_QUOTA } from './dataset-limits.js';
 import { Drafts, type Draft } from './drafts.js';
 import { refusePurged } from './purged-files.js';
 import { insertEntries } from './version-insert.js';
@@ -34,11 +40,12 @@ export class DraftArchives {
     @Inject(FILE_CATALOG) private readonly files: FileCatalog,
     @Inject(UNIT_OF_WORK) private readonly unitOfWork: UnitOfWork,
     private readonly drafts: Drafts,
+    @Inject(STORAGE_QUOTAS) private readonly quotas: StorageQuotas,
   ) {}
 
   /**
    * Receives a tar stream of any size in constant memory.
-   * @throws ArchiveRefused, UploadAborted, StorageFull, NotFound
+   * @throws ArchiveRefused, UploadAborted, StorageFull, QuotaExceeded, NotFound
    */
   async receive(
     dataset: DatasetId,
@@ -122,8 +129,8 @@ export class DraftArchives {
     batch: readonly { path: string }[],
     staged: readonly StagedArtifact[],
   ): Promise<void> {
-    const [kept] = await tx.query<{ datasetId: DatasetId; hasPurges: boolean }>(
-      `SELECT d.id AS "datasetId", d.has_purges AS "hasPurges"
+    const [kept] = await tx.query<ChargedDataset & { hasPurges: boolean }>(
+      `SELECT d.id AS "datasetId", d.has_purges AS "hasPurges", ${HAS_QUOTA} AS "hasQuota"
        FROM dataset_versions v JOIN datasets d ON d.id = v.dataset_id WHERE v.id = $1 FOR KEY SHARE`,
       [scratch],
     );
@@ -132,13 +139,8 @@ export class DraftArchives {
       holder: null,
       isReferredTo: true,
     });
-    if (kept.hasPurges) {
-      await refusePurged(
-        tx,
-        kept.datasetId,
-        artifacts.map(({ fileId }) => fileId),
-      );
-    }
+    const fileIds = artifacts.map(({ fileId }) => fileId);
+    if (kept.hasPurges) await refusePurged(tx, kept.datasetId, fileIds);
     // Of two files of one name the later counts, as when the archive is unpacked.
     const last = new Map(batch.map(({ path }, index) => [path, index]));
     const replaced = await tx.query<{ fileId: FileId }>(
@@ -154,6 +156,7 @@ export class DraftArchives {
       ...replaced.map(({ fileId }) => fileId),
       ...superseded,
     ]);
+    await this.quotas.chargeDataset(tx, kept, [...new Set(fileIds)]);
     await insertEntries(
       tx,
       scratch,

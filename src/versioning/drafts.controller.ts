@@ -28,6 +28,7 @@ import { FileMissing } from '../core/contracts/file-catalog.js';
 import type { StagedUpload } from '../core/contracts/staged-upload.js';
 import { UNIT_OF_WORK, type UnitOfWork } from '../core/contracts/unit-of-work.js';
 import { NothingChanged, PathExists, PathMissing, RefMoved } from '../core/contracts/versions.js';
+import { QuotaExceeded } from '../core/contracts/storage-quotas.js';
 import { MAX_ID, type DatasetId, type VersionId } from '../core/ids.js';
 import type { Principal } from '../core/principal.js';
 import { Forbidden, InvalidInput, NotFound, Unauthenticated } from '../core/problems.js';
@@ -181,6 +182,7 @@ export class DraftsController {
     FileMissing,
     PurgedContentRefused,
     ContentMissing,
+    QuotaExceeded,
   )
   async change(
     @CurrentPrincipal() principal: Principal,
@@ -229,6 +231,7 @@ export class DraftsController {
     ArchiveRefused,
     UploadAborted,
     StorageFull,
+    QuotaExceeded,
   )
   async archive(
     @CurrentPrincipal() principal: Principal,

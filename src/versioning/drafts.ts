@@ -1,10 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { FILE_CATALOG, type FileCatalog } from '../core/contracts/file-catalog.js';
+import { STORAGE_QUOTAS, type StorageQuotas } from '../core/contracts/storage-quotas.js';
 import type { Reader, Tx } from '../core/contracts/unit-of-work.js';
 import type { VersionOperation } from '../core/contracts/versions.js';
 import type { DatasetId, FileId, UserId, VersionId } from '../core/ids.js';
 import { NotFound } from '../core/problems.js';
 import { Branches } from './branches.js';
+import { HAS_QUOTA } from './dataset-limits.js';
 import {
   applyOperations,
   sameContent,
@@ -56,6 +58,7 @@ export class Drafts {
     private readonly branches: Branches,
     private readonly refs: Refs,
     private readonly tree: VersionTree,
+    @Inject(STORAGE_QUOTAS) private readonly quotas: StorageQuotas,
   ) {}
 
   /**
@@ -126,11 +129,11 @@ export class Drafts {
 
   /**
    * Applies operations to a locked draft.
-   * @throws PathMissing, PathExists, FileMissing, PurgedContentRefused, InvalidInput
+   * @throws PathMissing, PathExists, FileMissing, PurgedContentRefused, QuotaExceeded, InvalidInput
    */
   async apply(tx: Tx, draft: Draft, operations: readonly VersionOperation[]): Promise<Draft> {
-    const [dataset] = await tx.query<{ hasPurges: boolean }>(
-      'SELECT has_purges AS "hasPurges" FROM datasets WHERE id = $1',
+    const [dataset] = await tx.query<{ hasPurges: boolean; hasQuota: boolean }>(
+      `SELECT has_purges AS "hasPurges", ${HAS_QUOTA} AS "hasQuota" FROM datasets d WHERE id = $1`,
       [draft.datasetId],
     );
     if (dataset?.hasPurges) {
@@ -141,7 +144,8 @@ export class Drafts {
     }
     const position = await readPosition(tx, draft.id);
     const before = await this.tree.lookup(tx, position, touchedPaths(operations));
-    await this.#write(tx, draft, before, applyOperations(before, operations));
+    const changes = applyOperations(before, operations);
+    await this.#write(tx, draft, before, changes, dataset?.hasQuota ?? false);
     return this.get(tx, draft.datasetId, draft.id);
   }
 
@@ -251,6 +255,7 @@ export class Drafts {
     draft: Draft,
     before: ReadonlyMap<string, Content>,
     changes: readonly Change[],
+    hasQuota: boolean,
   ): Promise<void> {
     if (changes.length === 0) return;
     const paths = changes.map(([path]) => path);
@@ -264,14 +269,13 @@ export class Drafts {
       [draft.id, paths],
     );
     const delta = await this.weigh(tx, before, changes);
-    await this.files.addReferences(
-      tx,
-      rows.flatMap(([, content]) => content?.fileId ?? []),
-    );
+    const put = rows.flatMap(([, content]) => content?.fileId ?? []);
+    await this.files.addReferences(tx, put);
     await this.files.releaseReferences(
       tx,
       replaced.flatMap(({ fileId }) => fileId ?? []),
     );
+    await this.quotas.chargeDataset(tx, { datasetId: draft.datasetId, hasQuota }, put);
     await insertEntries(tx, draft.id, rows, null);
     await this.#addToTotals(tx, draft.id, delta);
   }

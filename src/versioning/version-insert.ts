@@ -20,6 +20,8 @@ export interface LockedBranch {
   readonly isProtected: boolean;
   /** Contents must be looked up before they are added: some were purged. */
   readonly hasPurges: boolean;
+  /** The dataset or its owner may hold so many bytes and no more. */
+  readonly hasQuota: boolean;
   readonly head: VersionRecord | null;
 }
 

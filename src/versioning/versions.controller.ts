@@ -21,6 +21,7 @@ import {
   RefMoved,
   type VersionRecord,
 } from '../core/contracts/versions.js';
+import { QuotaExceeded } from '../core/contracts/storage-quotas.js';
 import { MAX_ID, type DatasetId } from '../core/ids.js';
 import type { Principal } from '../core/principal.js';
 import { Forbidden, InvalidInput, NotFound, Unauthenticated } from '../core/problems.js';
@@ -111,6 +112,7 @@ export class VersionsController {
     ContentMissing,
     BodyTooLarge,
     UnsupportedMediaType,
+    QuotaExceeded,
   )
   async commit(
     @CurrentPrincipal() principal: Principal,

@@ -22,6 +22,7 @@ import { Metrics } from '../../src/platform/metrics/metrics.js';
 import { StreamArtifactProducer } from '../../src/storage/artifact/artifact.producer.js';
 import { SqlFileCatalog } from '../../src/storage/catalog/file-catalog.js';
 import { FilesService } from '../../src/storage/files.service.js';
+import { SqlStorageQuotas } from '../../src/storage/quotas/sql-storage-quotas.js';
 import { eventually } from './eventually.js';
 
 /** Writes events where the real bus keeps them, so that they commit and roll back alike. */
@@ -66,6 +67,7 @@ export function storageOn(dataSource: DataSource, backend: StorageBackend) {
     { UPLOAD_HOLD: 3_600_000 },
     metrics,
     audit,
+    new SqlStorageQuotas({ USER_QUOTA_BYTES: 0, DATASET_QUOTA_BYTES: 0 }),
   );
   const catalog = new SqlFileCatalog(unitOfWork, backend);
   const files = new FilesService(unitOfWork, policy, catalog, producer, audit);

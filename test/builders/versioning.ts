@@ -20,6 +20,7 @@ import {
 import type { Reader, Tx } from '../../src/core/contracts/unit-of-work.js';
 import type { DatasetId, EventId, FileId, Sha256, UserId } from '../../src/core/ids.js';
 import { TypeOrmUnitOfWork } from '../../src/platform/database/unit-of-work.js';
+import { SqlStorageQuotas } from '../../src/storage/quotas/sql-storage-quotas.js';
 import { Checks } from '../../src/versioning/checks.js';
 import { Commits } from '../../src/versioning/commits.js';
 import { Lineages } from '../../src/versioning/lineages.js';
@@ -207,6 +208,7 @@ export class VersioningFixture {
     this.lineages,
     new OverlayDocuments(this.storage),
     this.checks,
+    new SqlStorageQuotas({ USER_QUOTA_BYTES: 0, DATASET_QUOTA_BYTES: 0 }),
   );
   readonly unitOfWork: TypeOrmUnitOfWork;
 

@@ -38,7 +38,10 @@ beforeAll(async () => {
   receiver.listen(0, '127.0.0.1');
   await once(receiver, 'listening');
   hook = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/hook`;
-  server = await startApp({ WEBHOOK_ALLOWED_HOSTS: 'other.internal, 127.0.0.1' });
+  server = await startApp({
+    WEBHOOK_ALLOWED_HOSTS: 'other.internal, 127.0.0.1',
+    MAX_WEBHOOKS: '3',
+  });
   ada = await server.user('ada');
   database = new Client(server.databaseUrl);
   await database.connect();
@@ -79,6 +82,22 @@ const settled = (webhookId: number, state: 'delivered' | 'failed' | 'pending') =
 const hurry = () => database.query(`UPDATE webhook_deliveries SET due_at = now()`);
 
 describe('a webhook', () => {
+  it('is one of so many that a user may have, however many are made at once', async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 5 }, () =>
+        ada.api.POST('/api/v1/webhooks', { body: { url: hook, types: ['dataset.*'] } }),
+      ),
+    );
+    const statuses = answers.map(({ response }) => response.status).sort();
+    expect(statuses).toEqual([201, 201, 201, 409, 409]);
+    expect(answers.find(({ error }) => error)?.error).toMatchObject({
+      type: 'urn:varve:problem:too-many-webhooks',
+      detail: expect.stringContaining('Delete one'),
+      limit: 3,
+    });
+    await create(server.admin);
+  });
+
   it('is posted the events that it asks for, signed after Standard Webhooks', async () => {
     const { id, secret } = await create();
     const { id: datasetId } = await dataset(ada.api, 'signed');

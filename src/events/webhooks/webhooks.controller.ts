@@ -15,6 +15,7 @@ import { IdParam } from '../../platform/http/id-param.decorator.js';
 import { PageQuery, decodeCursor, pageOf, toPage, type Page } from '../../platform/http/paging.js';
 import { CurrentPrincipal } from '../../platform/http/principal.decorator.js';
 import { Problems } from '../../platform/http/problems.decorator.js';
+import { TooManyWebhooks } from '../events.problems.js';
 import {
   ChangeWebhookDto,
   CreateWebhookDto,
@@ -57,7 +58,7 @@ export class WebhooksController {
       'Messages follow Standard Webhooks: `webhook-id` (the event’s), `webhook-timestamp` and `webhook-signature`. They are the events that you may read when they are sent. What fails is tried again for a day; where everything has failed for as long, the webhook is disabled.',
   })
   @ApiCreatedResponse({ type: CreatedWebhookView })
-  @Problems(InvalidInput, Unauthenticated)
+  @Problems(InvalidInput, Unauthenticated, TooManyWebhooks)
   async create(
     @CurrentPrincipal() principal: Principal,
     @Body() body: CreateWebhookDto,

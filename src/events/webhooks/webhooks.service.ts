@@ -1,7 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { UNIT_OF_WORK, type Tx, type UnitOfWork } from '../../core/contracts/unit-of-work.js';
 import type { Principal } from '../../core/principal.js';
-import { InvalidInput, NotFound } from '../../core/problems.js';
+import { NotFound } from '../../core/problems.js';
+import { CONFIG, type Config } from '../../platform/config/config.js';
+import { TooManyWebhooks } from '../events.problems.js';
 import { BusConnections } from '../bus-connections.js';
 import { patternsOf } from '../log/selection.js';
 import { WebhookAddresses } from './webhook-address.js';
@@ -13,7 +15,6 @@ import type {
   WebhookRow,
 } from './webhooks.dto.js';
 
-const MOST_OF_A_USER = 100;
 /** How long the secret before is good besides the new one. */
 const ROTATION = '24 hours';
 const COLUMNS = `id, user_id, url, types, subject, description, created_at, failing_since,
@@ -30,9 +31,10 @@ export class WebhooksService {
     @Inject(UNIT_OF_WORK) private readonly unitOfWork: UnitOfWork,
     private readonly addresses: WebhookAddresses,
     private readonly connections: BusConnections,
+    @Inject(CONFIG) private readonly config: Pick<Config, 'MAX_WEBHOOKS'>,
   ) {}
 
-  /** @throws InvalidInput for an address that is inside, a pattern that is none, or too many */
+  /** @throws InvalidInput for an address that is inside or a pattern that is none, TooManyWebhooks */
   async create(
     { userId }: Principal,
     { url, types, subject, description }: CreateWebhookDto,
@@ -40,18 +42,19 @@ export class WebhooksService {
     const checked = await this.checkUrl(url);
     patternsOf(types);
     const secret = newSecret();
+    const most = this.config.MAX_WEBHOOKS;
     const webhook = await this.unitOfWork.run(async (tx) => {
       // Whoever makes two at once waits here: the user's row is the judge of how many there are.
       await tx.query('SELECT id FROM users WHERE id = $1 FOR NO KEY UPDATE', [userId]);
       const [row] = await tx.query<WebhookRow>(
         `INSERT INTO webhooks (user_id, url, types, subject, description, secret)
          SELECT $1::integer, $2::text, $3::text[], $4::text, $5::text, $6::bytea
-         WHERE (SELECT count(*) FROM webhooks WHERE user_id = $1) < ${MOST_OF_A_USER}
+         WHERE (SELECT count(*) FROM webhooks WHERE user_id = $1) < $7
          RETURNING ${COLUMNS}`,
-        [userId, checked, types, subject ?? null, description ?? '', secret],
+        [userId, checked, types, subject ?? null, description ?? '', secret, most],
       );
       if (row) return row;
-      throw new InvalidInput(`A user has ${MOST_OF_A_USER} webhooks at the most; delete some.`);
+      throw new TooManyWebhooks(most);
     });
     return { webhook, secret: secretText(secret) };
   }

@@ -29,6 +29,9 @@ describe('the configuration', () => {
     ['GC_GRACE', '1 day', 'a duration such as 30s'],
     ['DATABASE_URL', 'mysql://x', 'a URL such as postgres://'],
     ['STORAGE_URL', '/srv', 'a URL such as file:///'],
+    ['EVENT_BUS_URL', 'mqtt://broker', 'or the URL of a broker'],
+    ['EVENT_BUS_URL', 'nats:', 'such as nats://localhost:4222'],
+    ['EVENT_BUS_URL', 'nowhere', 'takes memory:'],
     ['LOG_LEVEL', 'loud', 'LOG_LEVEL'],
     ['ADMIN_TOKEN', 'short', '16 characters'],
     ['OIDC_ISSUER', 'provider', 'the URL of an OpenID provider'],
@@ -40,6 +43,15 @@ describe('the configuration', () => {
     expect(() => readConfig({ [name]: value })).toThrow(InvalidConfig);
     expect(() => readConfig({ [name]: value })).toThrow(new RegExp(`${name}.*${sentence}|${name}`));
     expect(() => readConfig({ [name]: value })).toThrow(sentence);
+  });
+
+  it.each(['memory:', 'nats://u:p@a:4222?name=x'])('takes %s for EVENT_BUS_URL', (url) => {
+    expect(readConfig({ EVENT_BUS_URL: url }).EVENT_BUS_URL).toBe(url);
+  });
+
+  it('does not repeat a password of EVENT_BUS_URL', () => {
+    const url = 'mqtt://user:secret-word@broker';
+    expect(() => readConfig({ EVENT_BUS_URL: url })).not.toThrow(/secret-word/);
   });
 
   it('reads lists of proxies', () => {

@@ -1,4 +1,5 @@
 import { CannotStart } from '../../core/cannot-start.js';
+import { BROKER_SCHEMES } from '../../core/contracts/event-broker.js';
 import ms from 'ms';
 import { isIP } from 'node:net';
 import path from 'node:path';
@@ -49,6 +50,14 @@ function isProxy(text: string): boolean {
   return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits);
 }
 
+/** The URL itself is never said: it may hold a password. */
+function isEventBus(text: string): boolean {
+  if (text === 'memory:') return true;
+  if (!URL.canParse(text)) return false;
+  const { protocol, hostname } = new URL(text);
+  return hostname !== '' && BROKER_SCHEMES.some((scheme) => protocol === `${scheme}:`);
+}
+
 const MEBIBYTE = 1024 * 1024;
 
 /** The environment variables, one for one; each description is its line in docs/configuration.md. */
@@ -74,14 +83,22 @@ const schema = z.object({
     .describe('Where bytes lie; without it under DATA_DIR'),
   EVENT_BUS_URL: z
     .string()
-    .regex(/^memory:$/, 'takes memory:, which keeps events durable in the database')
     .default('memory:')
-    .describe('How events travel'),
+    .refine(
+      isEventBus,
+      `takes memory:, or the URL of a broker (${BROKER_SCHEMES.join(', ')}) such as nats://localhost:4222`,
+    )
+    .describe(
+      'How events travel: `memory:` within the database, or the URL of a broker that they are relayed to and consumed from, such as `nats://localhost:4222`',
+    ),
   EVENT_HANDLER_TIMEOUT: duration('15s').describe(
     'How long the handler of an event may take before it is given up',
   ),
   EVENT_RETENTION: duration('30d').describe(
     'How long events can be read again, and dead letters are kept',
+  ),
+  EVALUATION_RETENTION: duration('90d').describe(
+    'How long the event bus keeps the result of an evaluation',
   ),
   EVENT_STREAM_HEARTBEAT: duration('15s').describe(
     'How often a live stream shows that it lives, and its reader is asked for anew',
@@ -139,6 +156,13 @@ const schema = z.object({
   MAX_TAGS: wholeNumber(10_000, 1, 1_000_000).describe('How many version tags a dataset may have'),
   MAX_DRAFTS: wholeNumber(1000, 1, 1_000_000).describe(
     'How many drafts of a dataset may be open at a time',
+  ),
+  MAX_WEBHOOKS: wholeNumber(100, 0, 1_000_000).describe('How many webhooks a user may have'),
+  USER_QUOTA_BYTES: wholeNumber(0, 0, Number.MAX_SAFE_INTEGER).describe(
+    'How many different bytes a user may hold, in uploads and in datasets of its own, where no other quota is set for it; 0 for no limit',
+  ),
+  DATASET_QUOTA_BYTES: wholeNumber(0, 0, Number.MAX_SAFE_INTEGER).describe(
+    'How many different bytes the versions and drafts of a dataset may hold, where no other quota is set for it; 0 for no limit',
   ),
   TRUSTED_PROXIES: z
     .string()

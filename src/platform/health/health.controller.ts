@@ -11,6 +11,7 @@ import { STORAGE_BACKEND, type StorageBackend } from '../../core/contracts/stora
 import { pendingMigrations } from '../database/migrate.js';
 import { Public } from '../http/access.decorators.js';
 import { Draining } from './draining.js';
+import { HealthChecks, type HealthCheck } from './health-checks.js';
 import { HealthView, type HealthCheckView } from './health.view.js';
 
 /** Long enough for a busy server, shorter than what probes wait. */
@@ -19,32 +20,34 @@ const CHECK_LIMIT_MS = 4_000;
 @ApiTags('operations')
 @Controller('health')
 export class HealthController {
-  private readonly checks: Record<string, () => Promise<string>>;
+  private readonly needed: HealthCheck[];
 
   constructor(
     dataSource: DataSource,
     @Inject(STORAGE_BACKEND) backend: StorageBackend,
     draining: Draining,
+    private readonly added: HealthChecks,
   ) {
-    this.checks = {
-      server: async () => {
+    const needed = (name: string, run: HealthCheck['run']) => ({ name, run, isNeeded: true });
+    this.needed = [
+      needed('server', async () => {
         if (draining.started) throw new Error('is stopping and takes no new work');
         return 'takes requests';
-      },
-      database: async () => {
+      }),
+      needed('database', async () => {
         await dataSource.query('SELECT 1');
         return 'answers queries';
-      },
-      migrations: async () => {
+      }),
+      needed('migrations', async () => {
         const pending = await pendingMigrations(dataSource);
         if (pending.length > 0) throw new Error(`not applied: ${pending.join(', ')}`);
         return 'all applied';
-      },
-      storage: async () => {
+      }),
+      needed('storage', async () => {
         await backend.checkWritable();
         return 'takes writes';
-      },
-    };
+      }),
+    ];
   }
 
   @Get('live')
@@ -67,16 +70,15 @@ export class HealthController {
     description: 'Something it needs is not well',
   })
   async ready(@Res({ passthrough: true }) res: Response): Promise<HealthView> {
-    const checks = await Promise.all(
-      Object.entries(this.checks).map(([name, check]) => run(name, check)),
-    );
-    const status = checks.every((check) => check.status === 'ok') ? 'ok' : 'failing';
+    const checks = await Promise.all([...this.needed, ...this.added.all].map(run));
+    const found = new Set(checks.map((check) => check.status));
+    const status = (['failing', 'degraded'] as const).find((one) => found.has(one)) ?? 'ok';
     if (status === 'failing') res.status(503).setHeader('Retry-After', '5');
     return { status, checks };
   }
 }
 
-async function run(name: string, check: () => Promise<string>): Promise<HealthCheckView> {
+async function run({ name, run: check, isNeeded }: HealthCheck): Promise<HealthCheckView> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error('does not answer')), CHECK_LIMIT_MS);
@@ -84,7 +86,8 @@ async function run(name: string, check: () => Promise<string>): Promise<HealthCh
   try {
     return { name, status: 'ok', reason: await Promise.race([check(), limit]) };
   } catch (error) {
-    return { name, status: 'failing', reason: error instanceof Error ? error.message : 'unknown' };
+    const reason = error instanceof Error ? error.message : 'unknown';
+    return { name, status: isNeeded ? 'failing' : 'degraded', reason };
   } finally {
     clearTimeout(timer);
   }

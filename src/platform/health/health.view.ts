@@ -5,16 +5,20 @@ export class HealthCheckView {
   @ApiProperty({ example: 'database' })
   name!: string;
 
-  @ApiProperty({ enum: ['ok', 'failing'], example: 'ok' })
-  status!: 'ok' | 'failing';
+  @ApiProperty({
+    enum: ['ok', 'degraded', 'failing'],
+    description: 'Degraded is what the server can do its work without, for a while.',
+    example: 'ok',
+  })
+  status!: 'ok' | 'degraded' | 'failing';
 
   @ApiProperty({ description: 'Why it is so.', example: 'answers queries' })
   reason!: string;
 }
 
 export class HealthView {
-  @ApiProperty({ enum: ['ok', 'failing'], example: 'ok' })
-  status!: 'ok' | 'failing';
+  @ApiProperty({ enum: ['ok', 'degraded', 'failing'], example: 'ok' })
+  status!: 'ok' | 'degraded' | 'failing';
 
   @ApiProperty({ type: [HealthCheckView] })
   checks!: HealthCheckView[];

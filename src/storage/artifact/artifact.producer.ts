@@ -22,6 +22,7 @@ import type { Principal } from '../../core/principal.js';
 import { CONFIG, type Config } from '../../platform/config/config.js';
 import { RequestContext } from '../../platform/logging/request-context.js';
 import { Metrics } from '../../platform/metrics/metrics.js';
+import { SqlStorageQuotas } from '../quotas/sql-storage-quotas.js';
 import { GroupRegistration } from './group-registration.js';
 import { Registrar, type RegisteredArtifact, type RegistrationEntry } from './registrar.js';
 import { StreamStager } from './stream-stager.js';
@@ -49,9 +50,10 @@ export class StreamArtifactProducer implements ArtifactProducer, OnApplicationSh
     @Inject(CONFIG) config: Pick<Config, 'UPLOAD_HOLD'>,
     metrics: Metrics,
     @Inject(AUDIT_TRAIL) audit: Pick<AuditTrail, 'record'>,
+    quotas: SqlStorageQuotas,
   ) {
     this.stager = new StreamStager(backend);
-    this.registrar = new Registrar(backend, events, audit, policy, config.UPLOAD_HOLD);
+    this.registrar = new Registrar(backend, events, audit, policy, quotas, config.UPLOAD_HOLD);
     this.groups = new GroupRegistration(unitOfWork, this.registrar, (registered) => {
       this.afterCommit(registered.outcomes, registered.leftover);
     });

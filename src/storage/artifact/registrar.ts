@@ -6,6 +6,7 @@ import { ObjectMissing, type StorageBackend } from '../../core/contracts/storage
 import type { Tx } from '../../core/contracts/unit-of-work.js';
 import type { FileId, Sha256, UserId } from '../../core/ids.js';
 import type { Principal } from '../../core/principal.js';
+import type { SqlStorageQuotas } from '../quotas/sql-storage-quotas.js';
 import {
   countHolds,
   findContents,
@@ -73,6 +74,7 @@ export class Registrar {
     private readonly events: EventBus,
     private readonly audit: Pick<AuditTrail, 'record'>,
     private readonly policy: AccessPolicy,
+    private readonly quotas: SqlStorageQuotas,
     private readonly holdMs: number,
   ) {}
 
@@ -92,7 +94,16 @@ export class Registrar {
     const newHolds = await upsertHolds(tx, this.holdMs, holdsOf(contents, rows));
     await countHolds(
       tx,
-      newHolds.filter((id) => !rows.byId.get(id)?.is_new),
+      newHolds.flatMap(({ file_id: id }) => (rows.byId.get(id)?.is_new ? [] : id)),
+    );
+    await this.quotas.chargeUploads(
+      tx,
+      newHolds.map(({ file_id: fileId, user_id: userId, quota }) => ({
+        fileId,
+        userId,
+        quota,
+        sizeBytes: Number(rows.byId.get(fileId)?.file_size ?? 0),
+      })),
     );
     onFinalizing?.();
     const failures = await this.store(tx, contents, rows);
@@ -102,7 +113,8 @@ export class Registrar {
       ),
     );
     const kept = entries.filter(({ staged }) => !failures.has(rows.of(staged.sha256).id));
-    await this.publish(tx, kept, uploads, rows);
+    // What a version refers to from the start came with it: the version's event tells of it.
+    if (!areReferredTo) await this.publish(tx, kept, uploads, rows);
     await this.recordUploads(tx, kept, rows);
     return {
       outcomes: entries.map((entry) => {

@@ -61,7 +61,8 @@ const UPSERT_HOLDS = `
     file_type = EXCLUDED.file_type, mime_type = EXCLUDED.mime_type,
     compression_type = EXCLUDED.compression_type, metadata = EXCLUDED.metadata,
     expires_at = greatest(upload_holds.expires_at, EXCLUDED.expires_at)
-  RETURNING file_id, xmax = 0 AS is_new`;
+  RETURNING file_id, user_id, xmax = 0 AS is_new,
+    (SELECT u.storage_quota::float8 FROM users u WHERE u.id = upload_holds.user_id) AS quota`;
 
 const ADD_HOLDS_TO_COUNT = `
   UPDATE files SET reference_count = reference_count + added.holds, unreferenced_since = NULL
@@ -93,14 +94,21 @@ export function upsertFiles(
   ]);
 }
 
-/** Makes or renews holds; gives the files of those that are new, once for each. */
+/** A hold that was not there before, and the quota of whose it is. */
+interface MadeHold {
+  readonly file_id: FileId;
+  readonly user_id: UserId;
+  readonly quota: number | null;
+}
+
+/** Makes or renews holds; gives those that are new. */
 export async function upsertHolds(
   tx: Tx,
   holdMs: number,
   holds: readonly NewHold[],
-): Promise<FileId[]> {
+): Promise<MadeHold[]> {
   if (holds.length === 0) return [];
-  const rows = await tx.query<{ file_id: FileId; is_new: boolean }>(UPSERT_HOLDS, [
+  const rows = await tx.query<MadeHold & { is_new: boolean }>(UPSERT_HOLDS, [
     holdMs,
     holds.map(({ fileId }) => fileId),
     holds.map(({ userId }) => userId),
@@ -109,7 +117,7 @@ export async function upsertHolds(
     holds.map(({ staged }) => staged.compressionType),
     holds.map(({ staged }) => JSON.stringify(staged.metadata)),
   ]);
-  return rows.filter((row) => row.is_new).map((row) => row.file_id);
+  return rows.filter((row) => row.is_new);
 }
 
 /** Counts new holds on files that were there before, one for each time an id is listed. */

@@ -3,7 +3,7 @@ import {
   type ObjectInfo,
   type StorageBackend,
 } from '../../core/contracts/storage-backend.js';
-import type { FindingKind, Findings } from './findings.js';
+import type { FileFindingKind, Findings } from './findings.js';
 import type { ObjectDigests } from './object-digest.js';
 import type { VerifiedDatabase } from './verified-database.js';
 
@@ -17,7 +17,7 @@ export interface CheckedFile {
 }
 
 interface Verdict {
-  readonly kind: FindingKind;
+  readonly kind: FileFindingKind;
   readonly expected: string;
   readonly actual: string;
 }

@@ -1,9 +1,11 @@
-/** What can be wrong with a file. */
-export type FindingKind = 'reference-count' | 'missing' | 'size' | 'content' | 'unreadable';
+import type { HolderType } from '../../core/contracts/storage-quotas.js';
 
-/** One thing that is not as it should be. */
-export interface Finding {
-  readonly kind: FindingKind;
+/** What can be wrong with a file. */
+export type FileFindingKind = 'reference-count' | 'missing' | 'size' | 'content' | 'unreadable';
+
+/** Something of a file that is not as it should be. */
+interface FileFinding {
+  readonly kind: FileFindingKind;
   readonly fileId: number;
   readonly sha256: string;
   readonly path: string;
@@ -12,6 +14,21 @@ export interface Finding {
   /** What is there. */
   readonly actual: string;
 }
+
+/** Somebody with a quota holds more bytes than are charged. */
+interface ChargeFinding {
+  readonly kind: 'storage-charge';
+  readonly holderType: HolderType;
+  readonly holderId: number;
+  /** The bytes that are held. */
+  readonly expected: string;
+  /** The bytes that are charged. */
+  readonly actual: string;
+}
+
+/** One thing that is not as it should be. */
+export type Finding = FileFinding | ChargeFinding;
+export type FindingKind = Finding['kind'];
 
 /** How many findings are told one by one; more are only counted. */
 const MAX_TOLD = 1000;

@@ -22,8 +22,13 @@ export function describeReport(report: VerificationReport): string {
   return lines.join('\n');
 }
 
-function describeFinding({ kind, fileId, path, expected, actual }: Finding): string {
-  return `${kind}: file ${fileId} at ${path}: expected ${expected}, found ${actual}`;
+function describeFinding(finding: Finding): string {
+  const { kind, expected, actual } = finding;
+  const where =
+    finding.kind === 'storage-charge'
+      ? `${finding.holderType} ${finding.holderId}`
+      : `file ${finding.fileId} at ${finding.path}`;
+  return `${kind}: ${where}: expected ${expected}, found ${actual}`;
 }
 
 function formatBytes(sizeBytes: number): string {

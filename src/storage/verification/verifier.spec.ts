@@ -12,6 +12,7 @@ import type { ObjectReader } from '../../core/contracts/storage-backend.js';
 import type { FileId, UserId } from '../../core/ids.js';
 import { Sha256Workers } from '../artifact/sha256-workers.js';
 import { LocalBackend } from '../backend/local/local.backend.js';
+import type { Finding } from './findings.js';
 import { referencesBySchema } from './reference-recount.js';
 import type { VerifiedDatabase } from './verified-database.js';
 import { Verifier, type VerificationReport } from './verifier.js';
@@ -103,8 +104,10 @@ async function isDamaged(file: Stored): Promise<boolean> {
   return row!.damaged;
 }
 
+/** The file that a finding is of; null for those of no file. */
+const fileOf = (finding: Finding) => ('fileId' in finding ? finding.fileId : null);
 const kindsOf = ({ findings }: VerificationReport) =>
-  findings.map(({ kind, fileId }) => [kind, fileId]);
+  findings.map((finding) => [finding.kind, fileOf(finding)]);
 
 describe('a verification', () => {
   it('finds nothing wrong with what is whole, however large', async () => {
@@ -163,7 +166,7 @@ describe('a verification', () => {
       bytesHashed: 0,
       findingCounts: { missing: 1, size: 2 },
     });
-    const byFile = new Map(report.findings.map((finding) => [finding.fileId, finding]));
+    const byFile = new Map(report.findings.map((finding) => [fileOf(finding), finding]));
     expect(byFile.get(missing.id)).toMatchObject({ kind: 'missing', actual: 'nothing' });
     expect(byFile.get(short.id)).toMatchObject({ kind: 'size', expected: '1000', actual: '999' });
     expect(byFile.get(long.id)).toMatchObject({ kind: 'size', expected: '1000', actual: '1004' });
@@ -300,6 +303,7 @@ describe('the references that the schema tells of', () => {
       'dataset_removals.record_file_id',
       'dataset_version_files.file_id',
       'dataset_versions.overlay_file_id',
+      'evaluations.result_file_id',
       'upload_holds.file_id',
     ]);
   });

@@ -4,7 +4,7 @@ import { describeColumn } from './columns.js';
 import { writeResult } from './output.js';
 import type { Relation } from './readers/reader.js';
 import { openTable } from './readers/registry.js';
-import { diffSelect, repeatedKeys, requireUnique } from './row-diff.js';
+import { RowDiff } from './row-diff.js';
 import { sampleSelect } from './sample.js';
 import type { EngineColumn, Session } from './session.js';
 import type { TableSource } from './source.js';
@@ -21,7 +21,7 @@ export interface ProduceRequest {
   readonly output: string;
 }
 
-/** Makes a table of others and writes it. @throws InvalidRequest, TableProblem */
+/** Makes a table of others and writes it. @throws InvalidRequest, NotComparable, TableProblem */
 export async function produceTable(session: Session, request: ProduceRequest): Promise<void> {
   const { work, tables, format, output } = request;
   const opened = [];
@@ -39,11 +39,9 @@ export async function produceTable(session: Session, request: ProduceRequest): P
     select = await sampleSelect(session, opened, first.columns, work.method);
   } else {
     if (!second) throw new InvalidRequest('A comparison needs two tables.');
-    select = diffSelect(first.from, second.from, first.columns, second.columns, work.key);
-    const [was] = await session.row<[number]>(repeatedKeys(first.from, work.key));
-    const [is] = await session.row<[number]>(repeatedKeys(second.from, work.key));
-    requireUnique(was, 'base');
-    requireUnique(is, 'head');
+    const diff = new RowDiff(first, second, work.key);
+    await diff.requireUnique(session);
+    select = diff.tableSelect();
   }
   const columns = await session.columns(`(${select})`);
   await writeResult(session, select, columns, format, output);

@@ -18,6 +18,12 @@ export interface Relation {
   readonly options: ReaderOptions;
   /** Which of the options were guessed. */
   readonly guessed: readonly (keyof ReaderOptions)[];
+  /**
+   * Has the file's bytes proven as far as its format allows, when all of it is read.
+   * @returns whether all of its data stand under checksums of the format, which fit
+   * @throws TableProblem
+   */
+  readonly prove?: () => Promise<boolean>;
   /** The sheets of the workbook that it is one of. */
   readonly sheets?: readonly string[];
 }

@@ -1,0 +1,29 @@
+import { describe } from '@jest/globals';
+import { connect } from 'node:net';
+
+/** Whether something listens there. */
+function listens(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port });
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
+
+/**
+ * `describe` where a broker listens, and otherwise a suite that says that it was skipped and why.
+ * Where the brokers have to be there (VARVE_REQUIRE_BROKERS=1, as in CI) it fails instead.
+ */
+export async function describeWithBroker(
+  broker: string,
+  port: number,
+  suite: () => void,
+): Promise<void> {
+  if ((await listens(port)) || process.env['VARVE_REQUIRE_BROKERS'] === '1') return suite();
+  const reason = `skipped: no ${broker} listens on 127.0.0.1:${port}`;
+  process.stderr.write(`${reason}\n`);
+  describe.skip(`${broker} (${reason})`, suite);
+}
