@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { buffer } from 'node:stream/consumers';
 import { StorageFull } from '../core/contracts/artifact-producer.js';
 import { FILE_CATALOG, FileDamaged, type FileCatalog } from '../core/contracts/file-catalog.js';
+import type { TableSourceFile } from '../core/contracts/tables.js';
 import { UNIT_OF_WORK, type UnitOfWork } from '../core/contracts/unit-of-work.js';
 import {
   VERSION_READER,
@@ -106,6 +107,14 @@ export class TableFiles {
       for (const lease of leases) lease.release();
     }
   }
+}
+
+/** What is noted of a file that something was made of. */
+export function sourceOf({
+  version,
+  entry,
+}: Pick<TableFile, 'version' | 'entry'>): TableSourceFile {
+  return { versionId: version.id, path: entry.path, sha256: entry.sha256 };
 }
 
 /** What a worker says of a file, as the caller is told. */
