@@ -1,5 +1,6 @@
 /** The house rules of docs/architecture.md: slices meet through core, never through each other. */
-const SLICES = 'storage|datasets|versioning|tabular|analysis|search|access|events|records|legacy';
+const SLICES =
+  'storage|datasets|versioning|tabular|analysis|search|access|events|records|evaluation|queue|monitoring|legacy';
 
 module.exports = {
   forbidden: [

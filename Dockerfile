@@ -13,8 +13,8 @@ WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --no-audit --no-fund --omit=dev
 
-FROM node:24-bookworm-slim AS server
-ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000 DATA_DIR=/data
+FROM node:24-bookworm-slim AS runtime
+ENV NODE_ENV=production HOST=0.0.0.0 DATA_DIR=/data
 WORKDIR /app
 COPY --from=dependencies /app/node_modules node_modules
 COPY --from=build /app/dist dist
@@ -22,8 +22,18 @@ COPY package.json ./
 RUN mkdir /data && chown node:node /data
 USER node
 VOLUME /data
-EXPOSE 3000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 \
   CMD ["node", "dist/scripts/healthcheck.js"]
+
+# docker build --target event-bus: the event bus alone.
+FROM runtime AS event-bus
+ENV PORT=3100
+EXPOSE 3100
+CMD ["node", "dist/src/event-bus.main.js"]
+
+# The server: what is built where no target is named.
+FROM runtime AS server
+ENV PORT=3000
+EXPOSE 3000
 CMD ["node", "dist/src/main.js"]

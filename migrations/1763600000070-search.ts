@@ -1,7 +1,17 @@
 import { DatabaseError } from 'pg';
 import { QueryFailedError, type MigrationInterface, type QueryRunner } from 'typeorm';
 
-const INSUFFICIENT_PRIVILEGE = '42501';
+const NOT_INSTALLED =
+  "which this PostgreSQL server does not have; install its contrib modules (Debian's postgresql has them, others call the package postgresql-contrib)";
+
+/** What can be done about the failures of CREATE EXTENSION, by their SQLSTATE. */
+const REMEDIES: Record<string, string> = {
+  '42501':
+    'which this user may not create; run "CREATE EXTENSION pg_trgm" in this database as its owner or a superuser',
+  // Since PostgreSQL 15, and before.
+  '0A000': NOT_INSTALLED,
+  '58P01': NOT_INSTALLED,
+};
 
 /** What datasets are found by: derived from the other tables, and made anew from them at any time. */
 export class Search1763600000070 implements MigrationInterface {
@@ -114,17 +124,19 @@ export class Search1763600000070 implements MigrationInterface {
   }
 }
 
-/** Nothing is asked for where the extension is there already, whoever made it. */
-async function createTrigrams(runner: QueryRunner): Promise<void> {
+/**
+ * Nothing is asked for where the extension is there already, whoever made it.
+ * @throws Error that says what an operator has to do
+ */
+async function createTrigrams(runner: Pick<QueryRunner, 'query'>): Promise<void> {
   try {
     await runner.query('CREATE EXTENSION IF NOT EXISTS pg_trgm');
   } catch (cause) {
     const error = cause instanceof QueryFailedError ? (cause.driverError as unknown) : cause;
-    if (!(error instanceof DatabaseError) || error.code !== INSUFFICIENT_PRIVILEGE) throw cause;
-    throw new Error(
-      'searching needs the extension pg_trgm, which this user may not create; run ' +
-        '"CREATE EXTENSION pg_trgm" in this database as its owner or a superuser, and start again.',
-      { cause },
-    );
+    const remedy = error instanceof DatabaseError ? REMEDIES[error.code ?? ''] : undefined;
+    if (remedy === undefined) throw cause;
+    throw new Error(`searching needs the extension pg_trgm, ${remedy}, and start again.`, {
+      cause,
+    });
   }
 }

@@ -15,7 +15,12 @@ import { Audit1763600000061 } from './1763600000061-audit.js';
 import { Identities1763600000062 } from './1763600000062-identities.js';
 import { RateLimits1763600000063 } from './1763600000063-rate-limits.js';
 import { Search1763600000070 } from './1763600000070-search.js';
+import { Evaluations1763600000085 } from './1763600000085-evaluations.js';
+import { Queues1763600000086 } from './1763600000086-queues.js';
+import { RecordedMetrics1763600000087 } from './1763600000087-recorded-metrics.js';
 import { StorageQuotas1763600000090 } from './1763600000090-storage-quotas.js';
+import { JobFailures1763600000095 } from './1763600000095-job-failures.js';
+import { LeanerCommits1763600000100 } from './1763600000100-leaner-commits.js';
 
 /** Every migration, in order. */
 export const MIGRATIONS = [
@@ -36,5 +41,10 @@ export const MIGRATIONS = [
   Identities1763600000062,
   RateLimits1763600000063,
   Search1763600000070,
+  Evaluations1763600000085,
+  Queues1763600000086,
+  RecordedMetrics1763600000087,
   StorageQuotas1763600000090,
+  JobFailures1763600000095,
+  LeanerCommits1763600000100,
 ];

@@ -16,11 +16,13 @@ import path from 'node:path';
 
 /**
  * Carries out the Dockerfile's steps outside of Docker: each stage gets a folder for a root, each
- * COPY and RUN happens there, and what the last stage holds is started with its own command, as its
+ * COPY and RUN happens there, and what each stage with a command holds is started with that, as its
  * own user, until its own health check passes. Base images and the image format are not checked.
  */
 interface Stage {
   root: string;
+  /** Whether the root is that of the stage it is made from, which must stay as it is. */
+  isDerived: boolean;
   workdir: string;
   environment: Record<string, string>;
   user: string | null;
@@ -92,15 +94,25 @@ function run(within: Stage, command: string): void {
   if (status !== 0) throw new Error(`RUN ${command} ended with ${status}`);
 }
 
+function stageFrom(from: string, name: string): Stage {
+  const parent = stages.get(from);
+  if (parent) return { ...parent, environment: { ...parent.environment }, isDerived: true };
+  const root = path.join(base, name);
+  const none = { environment: {}, user: null, command: [], healthCommand: [] };
+  return { root, isDerived: false, workdir: '/', ...none };
+}
+
 function apply(keyword: string, rest: string): void {
   if (keyword === 'FROM') {
-    const name = rest.split(/ AS /i)[1] ?? 'last';
-    const root = path.join(base, name);
-    stage = { root, workdir: '/', environment: {}, user: null, command: [], healthCommand: [] };
+    const [from = '', name = 'last'] = rest.split(/ AS /i);
+    stage = stageFrom(from, name);
     stages.set(name, stage);
     return;
   }
   if (!stage) throw new Error(`${keyword} before FROM`);
+  if (stage.isDerived && ['WORKDIR', 'COPY', 'RUN'].includes(keyword)) {
+    throw new Error(`this check does not know ${keyword} in a stage that is made from another`);
+  }
   if (keyword === 'WORKDIR') {
     stage.workdir = rest;
     mkdirSync(inside(stage, '.'), { recursive: true });
@@ -158,14 +170,14 @@ async function start(server: Stage): Promise<void> {
   const [code] = (await exited) as [number | null];
   if (!healthy) throw new Error('the health check never passed');
   if (code !== 0) throw new Error(`SIGTERM ended the server with ${code}`);
-  console.log('healthy, and stopped when told');
+  console.log(`${command.join(' ')}: healthy, and stopped when told`);
 }
 
 try {
   if (privileged) chownSync(base, 0, 0);
   for (const [keyword, rest] of instructions()) apply(keyword, rest);
   if (!stage) throw new Error('the Dockerfile has no stage');
-  await start(stage);
+  for (const one of stages.values()) if (one === stage || one.command.length > 0) await start(one);
 } finally {
   rmSync(base, { recursive: true, force: true });
 }

@@ -42,7 +42,9 @@ function schemaOf(type: ts.Type): Schema {
   throw new Error(`The catalogue says ${checker.typeToString(type)}, which is no plain data.`);
 }
 
-function unionOf(types: readonly ts.Type[]): Schema {
+function unionOf(members: readonly ts.Type[]): Schema {
+  // What may be left out is not required; where it is there, it is something.
+  const types = members.filter((type) => !(type.flags & ts.TypeFlags.Undefined));
   const literals = types.filter((type) => type.isStringLiteral());
   const rest = types.filter((type) => !type.isStringLiteral()).map(schemaOf);
   const schemas: Schema[] = rest.filter(

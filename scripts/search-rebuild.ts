@@ -21,6 +21,8 @@ import { Rebuild } from '../src/search/upkeep/rebuild.js';
 import { VersionSampler } from '../src/search/upkeep/version-sample.js';
 import { createStorageBackend } from '../src/storage/backend/backend.factory.js';
 import { SqlFileCatalog } from '../src/storage/catalog/file-catalog.js';
+import { CapturedColumns } from '../src/tabular/schema/captured-columns.js';
+import { TableContents } from '../src/tabular/schema/table-contents.js';
 import { Refs } from '../src/versioning/refs.js';
 import { SqlVersionReader } from '../src/versioning/version-reader.js';
 import { VersionTree } from '../src/versioning/version-tree.js';
@@ -103,7 +105,8 @@ async function rebuildOn(dataSource: DataSource, config: Config): Promise<number
     new Refs(new DatasetsRepository(config)),
     new VersionTree(files),
   );
-  const sampler = new VersionSampler(unitOfWork, versions, files, null);
+  const columns = new CapturedColumns(new TableContents());
+  const sampler = new VersionSampler(unitOfWork, versions, files, columns);
   const indexer = new Indexer(unitOfWork, versions, sampler, new Stemmer(config));
   const { datasets } = await new Rebuild(unitOfWork, indexer).run(
     new AbortController().signal,

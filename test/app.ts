@@ -6,7 +6,9 @@ import createClient, { type Client } from 'openapi-fetch';
 import { AdminBootstrap } from '../src/access/admin-bootstrap.js';
 import type { Role } from '../src/core/principal.js';
 import { readConfig, type Config } from '../src/platform/config/config.js';
-import { createServer, drain, type HttpApplication } from '../src/server.js';
+import { drain, type HttpApplication } from '../src/http-application.js';
+import { createServer } from '../src/server.js';
+import { createEventBus } from '../src/event-bus.js';
 import type { paths } from './client/schema.js';
 import { testDatabase, type TestDatabase } from './database/test-database.js';
 
@@ -45,6 +47,7 @@ export function apiClient(url: string, token: string): ApiClient {
 export async function startApp(
   environment: Record<string, string> = {},
   given?: TestDatabase,
+  create = createServer,
 ): Promise<TestApp> {
   const database = given ?? (await testDatabase());
   const dataDir = await mkdtemp(path.join(tmpdir(), 'varve-app-'));
@@ -55,7 +58,7 @@ export async function startApp(
     DATABASE_POOL_SIZE: '10',
     ...environment,
   });
-  const app = await createServer({ config, databaseUrl: database.url });
+  const app = await create({ config, databaseUrl: database.url });
   await app.get(AdminBootstrap, { strict: false }).ensureAdministrator();
   await app.listen(0, '127.0.0.1');
   const { port } = app.getHttpServer().address() as AddressInfo;
@@ -91,3 +94,7 @@ export async function startApp(
     },
   };
 }
+
+/** Starts the event bus as a service in this process. */
+export const startEventBus = (environment?: Record<string, string>, given?: TestDatabase) =>
+  startApp(environment, given, createEventBus);

@@ -22,14 +22,16 @@ export interface ServerProcess {
 /**
  * Starts `dist/src/main.js` on any free port. `environment` must say where its data lies.
  * @param preload a module that is imported before the server's own, to break things
+ * @param program what is started, under `dist/src`
  */
 export async function startServerProcess(
   environment: Record<string, string>,
   preload?: string,
+  program = 'main.js',
 ): Promise<ServerProcess> {
   const child = spawn(
     process.execPath,
-    [...(preload ? ['--import', path.resolve(preload)] : []), path.join(DIST, 'src/main.js')],
+    [...(preload ? ['--import', path.resolve(preload)] : []), path.join(DIST, 'src', program)],
     {
       env: {
         PATH: process.env['PATH'],

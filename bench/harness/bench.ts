@@ -3,7 +3,8 @@ import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Client } from './client.js';
-import { ChildProcess } from './processes.js';
+import { MemoryWarmer } from './memory-warmer.js';
+import { ChildProcess, run } from './processes.js';
 import { projectRoot } from './project-root.js';
 import { Varve } from './varve.js';
 
@@ -26,6 +27,7 @@ export class Bench {
   private readonly closers: Closer[] = [];
   private sharedVarve: Promise<Varve> | null = null;
   private builtClient: Promise<Client> | null = null;
+  private warmer: Promise<MemoryWarmer> | null = null;
   private stamps = BigInt(Date.now());
 
   private constructor(
@@ -89,6 +91,12 @@ export class Bench {
     const server = await Varve.start(await this.folder(name));
     this.defer(() => server.stop());
     return server;
+  }
+
+  /** Leaves the disk idle and no memory untouched, as every contestant is to find them. */
+  async settle(): Promise<void> {
+    await run('sync', []);
+    await (await (this.warmer ??= MemoryWarmer.open(this))).warm();
   }
 
   async close(): Promise<void> {

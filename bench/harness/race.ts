@@ -1,6 +1,5 @@
 import type { Bench } from './bench.js';
 import { LeftOut } from './left-out.js';
-import { run } from './processes.js';
 import { median, ratioText, timesText, type Figure } from './figures.js';
 import type { Detail, Findings, Measurement, Row } from './suite.js';
 
@@ -47,7 +46,7 @@ export interface Race {
   readonly figure: Figure;
   /** Makes what all contestants of a round work on. */
   prepare?(round: Round): Promise<void>;
-  /** The work writes to the disk: what the last contestant left unwritten is written before the next. */
+  /** The work writes much: what the last contestant left unwritten is written before the next. */
   readonly settle?: boolean;
 }
 
@@ -74,7 +73,7 @@ export function race(work: string, define: (bench: Bench) => Race | Promise<Race
           await attempt(runner, async () => runner.contestant.setUp?.());
         const { warmUps, rounds } = definition;
         for (let number = -warmUps; number < bench.rounds(rounds); number++) {
-          await runRound(definition, runners, { stamp: bench.nextStamp() }, number >= 0);
+          await runRound(bench, definition, runners, { stamp: bench.nextStamp() }, number >= 0);
         }
       } finally {
         for (const { contestant } of runners) await contestant.tearDown?.().catch(() => undefined);
@@ -84,14 +83,20 @@ export function race(work: string, define: (bench: Bench) => Race | Promise<Race
   };
 }
 
-async function runRound(definition: Race, runners: Runner[], round: Round, counts: boolean) {
+async function runRound(
+  bench: Bench,
+  definition: Race,
+  runners: Runner[],
+  round: Round,
+  counts: boolean,
+) {
   await definition.prepare?.(round);
   for (const runner of runners) {
     const { atMostRounds = Infinity } = runner.contestant;
     if (runner.outcome || runner.seconds.length >= atMostRounds) continue;
     // Who takes very long has no warm-up either.
     if (!counts && atMostRounds < Infinity) continue;
-    if (definition.settle) await run('sync', []);
+    if (definition.settle) await bench.settle();
     await attempt(runner, async () => {
       const seconds = await runner.contestant.run(round);
       if (counts) runner.seconds.push(seconds);

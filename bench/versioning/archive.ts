@@ -1,6 +1,4 @@
-import { stat } from 'node:fs/promises';
-import path from 'node:path';
-import { requestEach } from '../foundation/add.js';
+import { asOneTar, requestEach } from '../foundation/varve-adders.js';
 import {
   borg,
   datalad,
@@ -9,13 +7,9 @@ import {
   restic,
   type Source,
 } from '../foundation/peers/adders.js';
-import type { Bench } from '../harness/bench.js';
-import type { Client } from '../harness/client.js';
 import { inSeconds, KIB } from '../harness/figures.js';
 import { emptyFolder } from '../harness/folders.js';
-import { findProgram, run } from '../harness/processes.js';
-import { race, type Contestant } from '../harness/race.js';
-import type { Varve } from '../harness/varve.js';
+import { race } from '../harness/race.js';
 
 const EACH = 'a request each';
 
@@ -58,33 +52,3 @@ export const archive = race('10,000 × 4 KiB as one tar', async (bench) => {
     settle: true,
   };
 });
-
-/** As `tar c . | curl -T -` would: the archive is made, sent, and its draft committed. */
-function asOneTar(bench: Bench, client: Client, source: Source): Contestant {
-  let varve: Varve;
-  let tar: string;
-  let scratch: string;
-  return {
-    name: 'Varve',
-    note: 'making the archive, sending it into a draft, committing the draft; every file and directory synced and the rows committed before each answer',
-    async setUp() {
-      tar = await findProgram('tar');
-      varve = await bench.startVarve('archives');
-      scratch = path.join(await bench.folder('archives'), 'files.tar');
-    },
-    async run({ stamp }) {
-      const name = `tar-${stamp}`;
-      const { id } = await varve.call<{ id: number }>('POST', '/datasets', { name });
-      const drafts = `/datasets/${id}/drafts`;
-      const draft = await varve.call<{ id: number }>('POST', drafts, {});
-      const started = performance.now();
-      await run(tar, ['--create', '--file', scratch, '--directory', source.folder, '.']);
-      const head = varve.head('PUT', `${drafts}/${draft.id}/archive`, {
-        'Content-Type': 'application/x-tar',
-      });
-      await client.sendFile(varve.port, head, scratch, (await stat(scratch)).size);
-      await varve.call('POST', `${drafts}/${draft.id}/commit`, { message: 'add' });
-      return (performance.now() - started) / 1000;
-    },
-  };
-}

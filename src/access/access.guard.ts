@@ -126,8 +126,9 @@ function scopeOf(requirement: AccessRequirement | undefined, method: string): Pe
       return requirement.permission;
     case 'signed-in':
       return requirement.scope ?? (method === 'GET' || method === 'HEAD' ? 'read' : 'write');
-    case 'public':
     case 'admin':
+      return requirement.scope ?? 'admin';
+    case 'public':
     case undefined:
       return 'admin';
   }

@@ -17,10 +17,7 @@ import { SqlAuditTrail } from './audit/audit-trail.js';
 import { AuditController } from './audit/audit.controller.js';
 import { Authenticator } from './authenticator.js';
 import { CredentialWatcher } from './credential-watcher.js';
-import { DatasetPermissionsController } from './dataset-permissions.controller.js';
-import { FilePermissionsController } from './file-permissions.controller.js';
 import { FilePermissions } from './file-permissions.js';
-import { GrantsService } from './grants.service.js';
 import { GroupsController } from './groups.controller.js';
 import { GroupsService } from './groups.service.js';
 import { KeyLookup } from './key-lookup.js';
@@ -47,8 +44,6 @@ import { UsersService } from './users.service.js';
     UsersController,
     ApiKeysController,
     GroupsController,
-    DatasetPermissionsController,
-    FilePermissionsController,
     AuditController,
   ],
   providers: [
@@ -68,7 +63,6 @@ import { UsersService } from './users.service.js';
     SessionLookup,
     Sessions,
     FilePermissions,
-    GrantsService,
     GroupsService,
     SqlAccessPolicy,
     UsersService,
@@ -78,6 +72,13 @@ import { UsersService } from './users.service.js';
     bind(CREDENTIAL_WATCH, CredentialWatcher),
     { provide: APP_GUARD, useClass: AccessGuard },
   ],
-  exports: [ACCESS_POLICY, AUDIT_TRAIL, AUTHENTICATOR, CREDENTIAL_WATCH, AdminBootstrap],
+  exports: [
+    ACCESS_POLICY,
+    AUDIT_TRAIL,
+    AUTHENTICATOR,
+    CREDENTIAL_WATCH,
+    AdminBootstrap,
+    SqlAccessPolicy,
+  ],
 })
 export class AccessModule {}

@@ -7,7 +7,12 @@ import {
   type StagedArtifact,
 } from '../core/contracts/artifact-producer.js';
 import { EVENT_BUS, type EventBus } from '../core/contracts/event-bus.js';
-import { JOB_QUEUE, type JobContext, type JobQueue } from '../core/contracts/job-queue.js';
+import {
+  FailedForGood,
+  JOB_QUEUE,
+  type JobContext,
+  type JobQueue,
+} from '../core/contracts/job-queue.js';
 import { TABLE_ENGINE, type TableEngine, type TableWork } from '../core/contracts/tables.js';
 import { UNIT_OF_WORK, type UnitOfWork } from '../core/contracts/unit-of-work.js';
 import { VERSION_READER, type VersionReader } from '../core/contracts/versions.js';
@@ -51,11 +56,24 @@ export class AnalysisJobs implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.jobs.define(SAMPLE, (payload, context) =>
-      this.sample(payload as unknown as Payload<SampleOrder>, context),
+    this.jobs.define(
+      SAMPLE,
+      (payload, context) => this.sample(payload as unknown as Payload<SampleOrder>, context),
+      (tx, { payload, ...failed }) => {
+        const { datasetId } = payload as unknown as Payload<SampleOrder>;
+        const subject = `dataset/${datasetId}`;
+        return this.events.publish(tx, 'sample.failed', subject, { datasetId, ...failed });
+      },
     );
-    this.jobs.define(ANALYSIS, (payload, context) =>
-      this.analyse(payload as unknown as Payload<AnalysisOrder>, context),
+    this.jobs.define(
+      ANALYSIS,
+      (payload, context) => this.analyse(payload as unknown as Payload<AnalysisOrder>, context),
+      (tx, { payload, ...failed }) => {
+        const { datasetId, order } = payload as unknown as Payload<AnalysisOrder>;
+        const { kind } = order;
+        const subject = `dataset/${datasetId}`;
+        return this.events.publish(tx, 'analysis.failed', subject, { datasetId, kind, ...failed });
+      },
     );
   }
 
@@ -127,10 +145,7 @@ export class AnalysisJobs implements OnModuleInit {
       );
       return { ...kept, ...asJson({ method: order.method }) };
     } catch (error) {
-      await this.unlessLater(error, (tx, reason) =>
-        this.events.publish(tx, 'sample.failed', subject, { datasetId, jobId, reason }),
-      );
-      throw error;
+      throw isSettled(error) ? new FailedForGood(error) : error;
     }
   }
 
@@ -147,10 +162,7 @@ export class AnalysisJobs implements OnModuleInit {
         this.events.publish(tx, 'analysis.completed', subject, { datasetId, jobId, kind, ...file }),
       );
     } catch (error) {
-      await this.unlessLater(error, (tx, reason) =>
-        this.events.publish(tx, 'analysis.failed', subject, { datasetId, jobId, kind, reason }),
-      );
-      throw error;
+      throw isSettled(error) ? new FailedForGood(error) : error;
     }
   }
 
@@ -206,15 +218,13 @@ export class AnalysisJobs implements OnModuleInit {
   private requireRead(principal: Principal, dataset: DatasetId): Promise<void> {
     return this.unitOfWork.read((tx) => this.access.requireDataset(tx, principal, dataset, 'read'));
   }
+}
 
-  /** Tells of a failure that trying again does not mend. */
-  private async unlessLater(
-    error: unknown,
-    publish: (tx: Parameters<EventBus['publish']>[0], reason: string) => Promise<unknown>,
-  ): Promise<void> {
-    if (!(error instanceof Problem) || error.kind.status >= 500) return;
-    await this.unitOfWork.run((tx) => publish(tx, error.message));
-  }
+/** What the order itself, or the file, is to blame for: they will be the same another time. */
+const SETTLED: ReadonlySet<number> = new Set([400, 403, 404, 410, 422]);
+
+function isSettled(error: unknown): error is Problem {
+  return error instanceof Problem && SETTLED.has(error.kind.status);
 }
 
 const asJson = (value: object): JsonObject => JSON.parse(JSON.stringify(value)) as JsonObject;

@@ -6,6 +6,8 @@ import { WsGateway } from './live/ws-gateway.js';
 import { EventAccess } from './log/event-access.js';
 import { EventsController } from './log/events.controller.js';
 import { LogQuery } from './log/log-query.js';
+import { EventIntake } from './publishing/event-intake.js';
+import { PublishController } from './publishing/publish.controller.js';
 import { EventRetention } from './retention.js';
 import { DeadLettersController } from './subscriptions/dead-letters.controller.js';
 import { SubscriptionAdmin } from './subscriptions/subscription-admin.js';
@@ -13,10 +15,17 @@ import { SubscriptionsController } from './subscriptions/subscriptions.controlle
 
 /** What is asked of the bus over HTTP, and its housekeeping. */
 @Module({
-  controllers: [EventsController, SseController, SubscriptionsController, DeadLettersController],
+  controllers: [
+    EventsController,
+    PublishController,
+    SseController,
+    SubscriptionsController,
+    DeadLettersController,
+  ],
   providers: [
     BrokerHealth,
     EventAccess,
+    EventIntake,
     EventRetention,
     LiveStreams,
     LogQuery,

@@ -46,7 +46,15 @@ import { SubscriptionStore } from './subscriptions/subscription-store.js';
       inject: [CONFIG],
     },
   ],
-  exports: [EVENT_BROKER, EVENT_BUS, HANDLED_EVENTS, BusConnections, LiveFeed, LogReader],
+  exports: [
+    EVENT_BROKER,
+    EVENT_BUS,
+    HANDLED_EVENTS,
+    BusConnections,
+    LiveFeed,
+    LogReader,
+    OutboxEventBus,
+  ],
 })
 export class EventsModule implements OnApplicationBootstrap, OnModuleDestroy {
   constructor(

@@ -10,6 +10,7 @@ import type {
 } from '../core/contracts/event-bus.js';
 import { UNIT_OF_WORK, type Tx, type UnitOfWork } from '../core/contracts/unit-of-work.js';
 import type { EventCatalog, EventType } from '../core/events/catalog.js';
+import { EVENT_SCHEMAS } from '../core/events/catalog.schemas.js';
 import type { EventId } from '../core/ids.js';
 import { Metrics } from '../platform/metrics/metrics.js';
 import { BusConnections } from './bus-connections.js';
@@ -70,11 +71,20 @@ export class OutboxEventBus implements EventBus {
   async publishAll(tx: Tx, events: readonly NewEvent[]): Promise<EventId[]> {
     if (events.length === 0) return [];
     const ids = await append(tx, events);
+    this.announce(
+      tx,
+      events.map(({ type }) => type),
+    );
+    return ids;
+  }
+
+  /** Wakes whoever follows the log once events of these types, which stand in it, have committed. */
+  announce(tx: Tx, types: readonly string[]): void {
+    if (types.length === 0) return;
     tx.afterCommit(() => {
-      for (const { type } of events) this.published.inc({ type });
+      for (const type of types) this.published.inc({ type: isCatalogued(type) ? type : 'other' });
       this.connections.announce();
     });
-    return ids;
   }
 
   subscribe(
@@ -90,4 +100,9 @@ export class OutboxEventBus implements EventBus {
     this.dispatcher.unsubscribe(subscription);
     this.durable.unsubscribe(subscription);
   }
+}
+
+/** Types of others' are no labels: there may be any number of them. */
+function isCatalogued(type: string): boolean {
+  return Object.hasOwn(EVENT_SCHEMAS, type);
 }

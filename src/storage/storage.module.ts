@@ -5,7 +5,6 @@ import {
   CONTENT_DISPOSAL,
   CONTENT_RESPONDER,
   FILE_CATALOG,
-  REFERENCE_SOURCES,
 } from '../core/contracts/file-catalog.js';
 import { STORAGE_QUOTAS } from '../core/contracts/storage-quotas.js';
 import { UPLOAD_RECEIVER } from '../core/contracts/staged-upload.js';
@@ -16,43 +15,26 @@ import { StreamArtifactProducer } from './artifact/artifact.producer.js';
 import { createStorageBackend } from './backend/backend.factory.js';
 import { SqlContentDisposal } from './catalog/content-disposal.js';
 import { SqlFileCatalog } from './catalog/file-catalog.js';
-import { ReferenceSourceRegistry } from './catalog/reference-sources.js';
-import { CollectionController } from './collection/collection.controller.js';
-import { CollectionPreview } from './collection/collection-preview.js';
 import { CollectionService } from './collection/collection.service.js';
 import { Collector } from './collection/collector.js';
-import { DatasetRelease } from './collection/dataset-release.js';
 import { ExpiredHolds } from './collection/expired-holds.js';
 import { ObjectDeletions } from './collection/object-deletions.js';
 import { OrphanSweep } from './collection/orphan-sweep.js';
 import { UnreferencedFiles } from './collection/unreferenced-files.js';
-import { ContentController } from './download/content.controller.js';
 import { ContentLookup } from './download/content-lookup.js';
 import { StoredContentResponder } from './download/content-responder.js';
 import { DownloadBuffers } from './download/download-buffers.js';
 import { OpenObjects } from './download/open-objects.js';
 import { FileEntity } from './file.entity.js';
-import { FilesController } from './files.controller.js';
-import { FilesService } from './files.service.js';
-import { QuotasController } from './quotas/quotas.controller.js';
 import { QuotasService } from './quotas/quotas.service.js';
 import { SqlStorageQuotas } from './quotas/sql-storage-quotas.js';
 import { HttpUploadReceiver } from './upload/upload-receiver.js';
 import { UploadHoldEntity } from './upload-hold.entity.js';
-import { VerificationController } from './verification/verification.controller.js';
-import { VerificationService } from './verification/verification.service.js';
 
-/** Bytes: their way in and out, where they lie, who needs them, and what becomes of the rest. */
+/** Bytes: their way in and out, where they lie, and what becomes of those that nobody needs. */
 @Global()
 @Module({
   imports: [TypeOrmModule.forFeature([FileEntity, UploadHoldEntity])],
-  controllers: [
-    FilesController,
-    ContentController,
-    CollectionController,
-    VerificationController,
-    QuotasController,
-  ],
   providers: [
     bindFactory(STORAGE_BACKEND, {
       useFactory: (config: Config) => createStorageBackend(config.STORAGE_URL, config),
@@ -66,12 +48,9 @@ import { VerificationService } from './verification/verification.service.js';
     bind(FILE_CATALOG, SqlFileCatalog),
     SqlContentDisposal,
     bind(CONTENT_DISPOSAL, SqlContentDisposal),
-    ReferenceSourceRegistry,
-    bind(REFERENCE_SOURCES, ReferenceSourceRegistry),
     SqlStorageQuotas,
     bind(STORAGE_QUOTAS, SqlStorageQuotas),
     QuotasService,
-    FilesService,
     ContentLookup,
     { provide: DownloadBuffers, useFactory: () => new DownloadBuffers() },
     {
@@ -86,10 +65,8 @@ import { VerificationService } from './verification/verification.service.js';
     OrphanSweep,
     ObjectDeletions,
     Collector,
-    CollectionPreview,
     CollectionService,
-    DatasetRelease,
-    VerificationService,
+    QuotasService,
   ],
   exports: [
     STORAGE_BACKEND,
@@ -97,9 +74,13 @@ import { VerificationService } from './verification/verification.service.js';
     UPLOAD_RECEIVER,
     FILE_CATALOG,
     CONTENT_DISPOSAL,
-    REFERENCE_SOURCES,
     CONTENT_RESPONDER,
     STORAGE_QUOTAS,
+    // For the storage's own API.
+    CollectionService,
+    OrphanSweep,
+    QuotasService,
+    StreamArtifactProducer,
   ],
 })
 export class StorageModule {}

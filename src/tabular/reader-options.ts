@@ -42,3 +42,15 @@ export function readerOptionsOf(metadata: JsonObject | null, sheet?: string): Re
   const given = Object.entries(parsed.data).filter(([, value]) => value !== undefined);
   return { ...(Object.fromEntries(given) as ReaderOptions), ...(sheet !== undefined && { sheet }) };
 }
+
+/**
+ * The same, or null where whoever put the file there said nonsense of how to read it: that is told to
+ * those who ask for the table.
+ */
+export function readerOptionsOrNull(metadata: JsonObject | null): ReaderOptions | null {
+  try {
+    return readerOptionsOf(metadata);
+  } catch {
+    return null;
+  }
+}

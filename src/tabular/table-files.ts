@@ -12,10 +12,10 @@ import type { DatasetId, FileId } from '../core/ids.js';
 import { InvalidInput, NotFound } from '../core/problems.js';
 import { MAGIC_BYTES, mayBeTable } from './engine/detect.js';
 import type { ReaderOptions, TableSource } from './engine/source.js';
-import { InvalidRequest, TableProblem } from './engine/table-problem.js';
+import { InvalidRequest, NotComparable, TableProblem } from './engine/table-problem.js';
 import { readerOptionsOf } from './reader-options.js';
 import type { Lease } from './table-cache.js';
-import { TableUnreadable } from './table.problems.js';
+import { RowsNotComparable, TableUnreadable } from './table.problems.js';
 import { TableWorkers } from './table-workers.js';
 import { SourceGone } from './worker/worker-process.js';
 
@@ -101,5 +101,6 @@ export class TableFiles {
 export function asProblem(error: unknown, name: string, fileId?: FileId): unknown {
   if (error instanceof TableProblem) return new TableUnreadable(name, error.code, error.message);
   if (error instanceof InvalidRequest) return new InvalidInput(error.message);
+  if (error instanceof NotComparable) return new RowsNotComparable(error.message);
   return error instanceof SourceGone && fileId !== undefined ? new FileDamaged(fileId) : error;
 }

@@ -30,6 +30,19 @@ export class TableUnreadable extends Problem {
   }
 }
 
+/** Two tables cannot be compared row by row in the way that was asked for; the detail says what to do. */
+export class RowsNotComparable extends Problem {
+  static override readonly kind = {
+    code: 'rows-not-comparable',
+    status: 422,
+    title: 'The rows cannot be compared',
+  };
+
+  constructor(detail: string) {
+    super(detail);
+  }
+}
+
 /** None of the media types that the caller takes is one that this can be answered in. */
 export class NotAcceptable extends Problem {
   static override readonly kind = {

@@ -2,12 +2,14 @@ import { Injectable } from '@nestjs/common';
 import type { DatasetId } from '../core/ids.js';
 import { InvalidInput } from '../core/problems.js';
 import type { TableColumn } from './engine/columns.js';
+import type { ComparePage, CompareRequest } from './engine/compare-rows.js';
 import type { TableProfile } from './engine/profile.js';
 import type { RowsPage, RowsRequest } from './engine/rows.js';
+import type { TableSource } from './engine/source.js';
 import type { KnownContent } from './schema/table-contents.js';
 import { TableReader } from './schema/table-reader.js';
 import { NotATable, TableUnreadable } from './table.problems.js';
-import { TableFiles, type TableFile } from './table-files.js';
+import { TableFiles, asProblem, type TableFile } from './table-files.js';
 import { TableWorkers } from './table-workers.js';
 import { InvalidFilter } from './where/invalid-filter.js';
 
@@ -68,6 +70,31 @@ export class TablesService {
     );
     if (!profile) throw new NotATable(file.entry.path);
     return profile;
+  }
+
+  /** A page of what differs between two tables. @throws NotATable, TableUnreadable, RowsNotComparable */
+  async compare(
+    base: TableFile,
+    head: TableFile,
+    page: CompareRequest,
+    signal: AbortSignal,
+  ): Promise<ComparePage> {
+    const tables: (TableFile & { wholeSample: boolean })[] = [];
+    for (const file of [base, head]) {
+      if (!(await this.files.mayBeTable(file))) throw new NotATable(file.entry.path);
+      tables.push({ ...file, wholeSample: await this.reader.requireReadable(file) });
+    }
+    try {
+      return await this.files.lendAll(tables, ([was, is]) =>
+        this.workers.queries.ask(
+          'compare',
+          { base: was as TableSource, head: is as TableSource, page },
+          signal,
+        ),
+      );
+    } catch (error) {
+      throw asProblem(error, head.entry.path);
+    }
   }
 
   find(dataset: DatasetId, ref: string, path: string, sheet?: string): Promise<TableFile> {

@@ -104,6 +104,15 @@ export class TableSchemaView {
   sheets!: string[] | null;
 
   @ApiProperty({
+    type: Boolean,
+    nullable: true,
+    description:
+      'Whether all of its data stand under checksums of the format, and these fit. Without them, what was damaged before it was uploaded and still looks like data cannot be told from data. Null until all of the table was read.',
+    example: false,
+  })
+  checksummed!: boolean | null;
+
+  @ApiProperty({
     oneOf: [{ $ref: getSchemaPath(FileProblemView) }, { type: 'null' }],
     description: 'Why it cannot be read, though it should be a table.',
     example: null,
@@ -120,6 +129,7 @@ export class TableSchemaView {
       options: { ...(description?.options as JsonObject | undefined) },
       guessed: [...(description?.guessed ?? [])],
       sheets: description?.sheets ? [...description.sheets] : null,
+      checksummed: description?.isChecksummed ?? null,
       problem,
     };
   }

@@ -1,8 +1,11 @@
 import { Global, Module } from '@nestjs/common';
+import { COLUMN_NAMES } from '../core/contracts/column-names.js';
 import { TABLE_ENGINE } from '../core/contracts/tables.js';
 import { bind } from '../core/token.js';
+import { ComparisonsController } from './comparisons.controller.js';
 import { QueriesController } from './queries.controller.js';
 import { QueriesService } from './queries.service.js';
+import { CapturedColumns } from './schema/captured-columns.js';
 import { SchemaCapture } from './schema/schema-capture.js';
 import { SchemaRules } from './schema/schema-rules.js';
 import { SchemasController } from './schema/schemas.controller.js';
@@ -17,8 +20,10 @@ import { TablesService } from './tables.service.js';
 /** Files as tables: what they hold, read in processes that may die of it. */
 @Global()
 @Module({
-  controllers: [TablesController, QueriesController, SchemasController],
+  controllers: [TablesController, ComparisonsController, QueriesController, SchemasController],
   providers: [
+    CapturedColumns,
+    bind(COLUMN_NAMES, CapturedColumns),
     QueriesService,
     SchemaCapture,
     SchemaRules,
@@ -30,6 +35,6 @@ import { TablesService } from './tables.service.js';
     WorkerTableEngine,
     bind(TABLE_ENGINE, WorkerTableEngine),
   ],
-  exports: [TABLE_ENGINE],
+  exports: [COLUMN_NAMES, TABLE_ENGINE],
 })
 export class TabularModule {}

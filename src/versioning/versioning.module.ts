@@ -1,7 +1,6 @@
-import { Global, Inject, Module, type OnModuleInit } from '@nestjs/common';
+import { Global, Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { DATASET_VERIFICATION } from '../core/contracts/dataset-verification.js';
-import { REFERENCE_SOURCES, type ReferenceSources } from '../core/contracts/file-catalog.js';
 import { VERSION_CHECK } from '../core/contracts/version-check.js';
 import { VERSION_READER, VERSION_WRITER } from '../core/contracts/versions.js';
 import { bind } from '../core/token.js';
@@ -110,25 +109,4 @@ import { VersionsService } from './versions.service.js';
   ],
   exports: [DATASET_VERIFICATION, VERSION_CHECK, VERSION_READER, VERSION_WRITER],
 })
-export class VersioningModule implements OnModuleInit {
-  constructor(@Inject(REFERENCE_SOURCES) private readonly references: ReferenceSources) {}
-
-  onModuleInit(): void {
-    this.references.register({
-      name: 'version entries',
-      sql: 'SELECT file_id FROM dataset_version_files WHERE file_id IS NOT NULL',
-    });
-    this.references.register({
-      name: 'purge notices',
-      sql: 'SELECT notice_file_id AS file_id FROM dataset_purges',
-    });
-    this.references.register({
-      name: 'removal records',
-      sql: 'SELECT record_file_id AS file_id FROM dataset_removals',
-    });
-    this.references.register({
-      name: 'overlay documents',
-      sql: `SELECT overlay_file_id AS file_id FROM dataset_versions WHERE overlay_file_id IS NOT NULL`,
-    });
-  }
-}
+export class VersioningModule {}

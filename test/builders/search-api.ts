@@ -54,14 +54,18 @@ export class SearchApi extends VersionsApi {
     );
   }
 
-  /** Waits until everything that has been told is indexed. */
+  /** Waits until all tables have been read, and everything that has been told is indexed. */
   async indexed(): Promise<void> {
     await eventually(async () => {
       const [waiting] = await this.#database<{ waiting: number }>(
         `SELECT ((SELECT count(*) FROM events e JOIN event_subscriptions u
              ON (e.transaction_id, e.position) > (u.transaction_id, u.position)
-             WHERE u.name = 'search.upkeep' AND e.type LIKE 'dataset.%')
-           + (SELECT count(*) FROM event_deliveries WHERE subscription = 'search.upkeep')
+             WHERE (u.name = 'search.upkeep' AND e.type LIKE 'dataset.%')
+               OR (u.name = 'tables.capture-schemas' AND e.type = 'dataset.version.created'))
+           + (SELECT count(*) FROM event_deliveries
+              WHERE subscription IN ('search.upkeep', 'tables.capture-schemas'))
+           + (SELECT count(*) FROM jobs
+              WHERE kind = 'tables.capture-schemas' AND state IN ('queued', 'running'))
            + (SELECT count(*) FROM search_pending))::integer AS waiting`,
       );
       return waiting?.waiting === 0 ? true : null;

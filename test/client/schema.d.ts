@@ -21,47 +21,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/jobs": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * List jobs, the newest first
-         * @description Your own; for administrators everybody’s, and the server’s.
-         */
-        get: operations["listJobs"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/jobs/{jobId}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Get a job */
-        get: operations["getJob"];
-        put?: never;
-        post?: never;
-        /**
-         * Cancel a job
-         * @description It stays in the list, as cancelled. What a running job has done so far may stay.
-         */
-        delete: operations["cancelJob"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/health/live": {
         parameters: {
             query?: never;
@@ -394,6 +353,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what was done and what was refused
+         * @description The newest first.
+         */
+        get: operations["listAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export what was done and what was refused
+         * @description All of it that the filters let through, the oldest first, as it is read.
+         */
+        get: operations["exportAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Check that nobody has tampered with the audit log
+         * @description Computes the hashes anew, from the beginning or from behind an entry whose hash you have kept. Keep `last` outside of the server: whoever could rewrite the whole chain cannot rewrite that.
+         */
+        get: operations["verifyAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/datasets/{datasetId}/permissions": {
         parameters: {
             query?: never;
@@ -542,7 +561,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/audit": {
+    "/api/v1/jobs": {
         parameters: {
             query?: never;
             header?: never;
@@ -550,10 +569,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List what was done and what was refused
-         * @description The newest first.
+         * List jobs, the newest first
+         * @description Your own; for administrators everybody’s, and the server’s.
          */
-        get: operations["listAudit"];
+        get: operations["listJobs"];
         put?: never;
         post?: never;
         delete?: never;
@@ -562,41 +581,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/audit/export": {
+    "/api/v1/jobs/{jobId}": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /**
-         * Export what was done and what was refused
-         * @description All of it that the filters let through, the oldest first, as it is read.
-         */
-        get: operations["exportAudit"];
+        /** Get a job */
+        get: operations["getJob"];
         put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/audit/verify": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
         /**
-         * Check that nobody has tampered with the audit log
-         * @description Computes the hashes anew, from the beginning or from behind an entry whose hash you have kept. Keep `last` outside of the server: whoever could rewrite the whole chain cannot rewrite that.
+         * Cancel a job
+         * @description It stays in the list, as cancelled. What a running job has done so far may stay.
          */
-        get: operations["verifyAudit"];
-        put?: never;
-        post?: never;
-        delete?: never;
+        delete: operations["cancelJob"];
         options?: never;
         head?: never;
         patch?: never;
@@ -615,7 +615,28 @@ export interface paths {
          */
         get: operations["listEvents"];
         put?: never;
-        post?: never;
+        /**
+         * Publish an event of any type
+         * @description For administrators, with a key of the scope `write` or `admin`. Whoever follows the events that it matches is told at least once. Published again by the same id it is told no more, and the answer is the first.
+         */
+        post: operations["publishEvent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/batch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Publish several events together, in their order, or none of them */
+        post: operations["publishEvents"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1851,6 +1872,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/datasets/{datasetId}/compare/rows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What became of a table’s rows
+         * @description Between two versions, by the columns that tell rows apart: rows added and removed, and the cells of those that changed. Values that have other types in either version are compared by what they mean: 1 is 1.0, and a number is the text of it. Further pages are of the versions that the first one compared. An analysis of kind `diff` makes a file of the same.
+         */
+        get: operations["compareTableRows"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/datasets/{datasetId}/refs/{ref}/profile": {
         parameters: {
             query?: never;
@@ -2013,70 +2054,6 @@ export interface components {
             requestId: string | null;
             /** @description Each place in the input that breaks a rule. */
             errors?: components["schemas"]["InputErrorView"][];
-        };
-        JobProgressView: {
-            /** @example 40 */
-            percent: number;
-            /** @example Reading part 4 of 10 */
-            message: string;
-        };
-        JobView: {
-            /**
-             * Format: uuid
-             * @example 5b0e7a0e-9a1c-4c0e-8a57-0d2f6f7d1c7e
-             */
-            id: string;
-            /**
-             * @description What the job does.
-             * @example storage.collect-garbage
-             */
-            kind: string;
-            /**
-             * @description `queued` also while it waits to be tried again.
-             * @example running
-             * @enum {string}
-             */
-            state: "queued" | "running" | "completed" | "failed" | "cancelled";
-            progress: components["schemas"]["JobProgressView"];
-            /**
-             * @description How often it was begun.
-             * @example 1
-             */
-            attempts: number;
-            /**
-             * @description What it has to tell; null until it is completed.
-             * @example null
-             */
-            result: {
-                [key: string]: unknown;
-            } | null;
-            /**
-             * @description Why the last attempt failed.
-             * @example null
-             */
-            error: string | null;
-            /**
-             * @description Whose job it is; null for the server’s own.
-             * @example 2
-             */
-            createdBy: number | null;
-            /**
-             * Format: date-time
-             * @example 2026-03-01T12:00:00.000Z
-             */
-            createdAt: string;
-            /** Format: date-time */
-            startedAt: string | null;
-            /** Format: date-time */
-            finishedAt: string | null;
-        };
-        JobPage: {
-            items: components["schemas"]["JobView"][];
-            /**
-             * @description Sent as `cursor` it asks for the next page; null at the end of the list.
-             * @example null
-             */
-            nextCursor: string | null;
         };
         HealthCheckView: {
             /** @example database */
@@ -2366,62 +2343,6 @@ export interface components {
              */
             nextCursor: string | null;
         };
-        GranteeView: {
-            /**
-             * @example user
-             * @enum {string}
-             */
-            type: "user" | "group" | "everyone";
-            /**
-             * @description Of the user or the group.
-             * @example 2
-             */
-            id: number | null;
-            /** @example ada */
-            name: string | null;
-        };
-        PermissionView: {
-            grantee: components["schemas"]["GranteeView"];
-            /**
-             * @example write
-             * @enum {string}
-             */
-            permission: "read" | "write" | "admin";
-            /**
-             * @description The user who granted it.
-             * @example 1
-             */
-            grantedBy: number;
-            /**
-             * Format: date-time
-             * @example 2026-03-01T12:00:00.000Z
-             */
-            grantedAt: string;
-        };
-        PermissionPage: {
-            items: components["schemas"]["PermissionView"][];
-            /**
-             * @description Sent as `cursor` it asks for the next page; null at the end of the list.
-             * @example null
-             */
-            nextCursor: string | null;
-        };
-        GrantEveryoneDto: {
-            /**
-             * @description Everybody may read, no more.
-             * @example read
-             * @enum {string}
-             */
-            permission: "read";
-        };
-        GrantDto: {
-            /**
-             * @description Each includes the ones before it.
-             * @example write
-             * @enum {string}
-             */
-            permission: "read" | "write" | "admin";
-        };
         AuditEntryView: {
             /** @example 4711 */
             id: string;
@@ -2518,6 +2439,126 @@ export interface components {
             /** @description The first that is not. */
             broken: components["schemas"]["ChainBreakView"] | null;
         };
+        GranteeView: {
+            /**
+             * @example user
+             * @enum {string}
+             */
+            type: "user" | "group" | "everyone";
+            /**
+             * @description Of the user or the group.
+             * @example 2
+             */
+            id: number | null;
+            /** @example ada */
+            name: string | null;
+        };
+        PermissionView: {
+            grantee: components["schemas"]["GranteeView"];
+            /**
+             * @example write
+             * @enum {string}
+             */
+            permission: "read" | "write" | "admin";
+            /**
+             * @description The user who granted it.
+             * @example 1
+             */
+            grantedBy: number;
+            /**
+             * Format: date-time
+             * @example 2026-03-01T12:00:00.000Z
+             */
+            grantedAt: string;
+        };
+        PermissionPage: {
+            items: components["schemas"]["PermissionView"][];
+            /**
+             * @description Sent as `cursor` it asks for the next page; null at the end of the list.
+             * @example null
+             */
+            nextCursor: string | null;
+        };
+        GrantEveryoneDto: {
+            /**
+             * @description Everybody may read, no more.
+             * @example read
+             * @enum {string}
+             */
+            permission: "read";
+        };
+        GrantDto: {
+            /**
+             * @description Each includes the ones before it.
+             * @example write
+             * @enum {string}
+             */
+            permission: "read" | "write" | "admin";
+        };
+        JobProgressView: {
+            /** @example 40 */
+            percent: number;
+            /** @example Reading part 4 of 10 */
+            message: string;
+        };
+        JobView: {
+            /**
+             * Format: uuid
+             * @example 5b0e7a0e-9a1c-4c0e-8a57-0d2f6f7d1c7e
+             */
+            id: string;
+            /**
+             * @description What the job does.
+             * @example storage.collect-garbage
+             */
+            kind: string;
+            /**
+             * @description `queued` also while it waits to be tried again.
+             * @example running
+             * @enum {string}
+             */
+            state: "queued" | "running" | "completed" | "failed" | "cancelled";
+            progress: components["schemas"]["JobProgressView"];
+            /**
+             * @description How often it was begun.
+             * @example 1
+             */
+            attempts: number;
+            /**
+             * @description What it has to tell; null until it is completed.
+             * @example null
+             */
+            result: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * @description Why the last attempt failed.
+             * @example null
+             */
+            error: string | null;
+            /**
+             * @description Whose job it is; null for the server’s own.
+             * @example 2
+             */
+            createdBy: number | null;
+            /**
+             * Format: date-time
+             * @example 2026-03-01T12:00:00.000Z
+             */
+            createdAt: string;
+            /** Format: date-time */
+            startedAt: string | null;
+            /** Format: date-time */
+            finishedAt: string | null;
+        };
+        JobPage: {
+            items: components["schemas"]["JobView"][];
+            /**
+             * @description Sent as `cursor` it asks for the next page; null at the end of the list.
+             * @example null
+             */
+            nextCursor: string | null;
+        };
         EventView: {
             /**
              * @example 1.0
@@ -2552,13 +2593,14 @@ export interface components {
              */
             correlationid: string | null;
             /**
+             * @description Of types that the AsyncAPI document describes, an object.
              * @example {
              *       "datasetId": 12
              *     }
              */
             data: {
                 [key: string]: unknown;
-            };
+            } | unknown[] | string | number | boolean | null;
             /**
              * @description Where it stands in the log: resume after it. Opaque.
              * @example 7431-1204
@@ -2572,6 +2614,66 @@ export interface components {
              * @example null
              */
             nextCursor: string | null;
+        };
+        NewEventDto: {
+            /**
+             * @default 1.0
+             * @enum {string}
+             */
+            specversion?: "1.0";
+            /**
+             * Format: uuid
+             * @description What makes it harmless to publish the event twice: the same id with the same content gives the first answer again, with another it is refused. Without one the event is given one.
+             * @example 5b0e7a0e-9a1c-4c0e-8a57-0d2f6f7d1c7e
+             */
+            id?: string;
+            /**
+             * @description Who says so. Without one, the user whose key it is.
+             * @example /evaluators/7
+             */
+            source?: string;
+            /**
+             * @description Dotted, from the general to the particular, in lower case. The data of a type that is described at `/api/asyncapi.json` has the shape that stands there.
+             * @example evaluation.started
+             */
+            type: string;
+            /**
+             * @description What it is about; events about the same keep their order. Without one, its source.
+             * @example evaluation/e-17
+             */
+            subject?: string;
+            /**
+             * Format: date-time
+             * @description When it happened (RFC 3339); without one, when it was published.
+             * @example 2026-03-01T12:00:00Z
+             */
+            time?: string;
+            /**
+             * @default application/json
+             * @enum {string}
+             */
+            datacontenttype?: "application/json";
+            /**
+             * @description The request that it came from. Without one, this request’s id.
+             * @example a3f1…
+             */
+            correlationid?: string | null;
+            /**
+             * @description What there is to say: any JSON of up to 256 KiB.
+             * @example {
+             *       "evaluationId": "e-17"
+             *     }
+             */
+            data: {
+                [key: string]: unknown;
+            } | unknown[] | string | number | boolean | null;
+        };
+        EventBatchDto: {
+            events: components["schemas"]["NewEventDto"][];
+        };
+        PublishedEventsView: {
+            /** @description As they stand in the log, in the order given. */
+            items: components["schemas"]["EventView"][];
         };
         SubscriptionView: {
             /** @example storage.release-dataset */
@@ -4168,10 +4270,77 @@ export interface components {
              */
             sheets: string[] | null;
             /**
+             * @description Whether all of its data stand under checksums of the format, and these fit. Without them, what was damaged before it was uploaded and still looks like data cannot be told from data. Null until all of the table was read.
+             * @example false
+             */
+            checksummed: boolean | null;
+            /**
              * @description Why it cannot be read, though it should be a table.
              * @example null
              */
             problem: components["schemas"]["FileProblemView"] | null;
+        };
+        ChangedCellView: {
+            /** @example price */
+            column: string;
+            /**
+             * @description As in rows.
+             * @example 39.81
+             */
+            before: Record<string, never> | null;
+            /** @example 41.05 */
+            after: Record<string, never> | null;
+        };
+        RowCountsView: {
+            /** @example 12 */
+            added: number;
+            /** @example 0 */
+            removed: number;
+            /** @example 3 */
+            changed: number;
+        };
+        RowChangeView: {
+            /**
+             * @example changed
+             * @enum {string}
+             */
+            change: "added" | "removed" | "changed";
+            /**
+             * @example {
+             *       "Date": "2026-01-02"
+             *     }
+             */
+            key: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description The whole row, where it was added or removed.
+             * @example null
+             */
+            row: {
+                [key: string]: unknown;
+            } | null;
+            /** @description Which values changed, of a row that both versions have. */
+            cells: components["schemas"]["ChangedCellView"][] | null;
+        };
+        RowComparisonView: {
+            /**
+             * @description As the head calls them.
+             * @example [
+             *       "Date"
+             *     ]
+             */
+            key: string[];
+            /** @description Columns that only the head has. They make no row a changed one. */
+            addedColumns: components["schemas"]["TableColumnView"][];
+            /** @description Columns that only the base has. */
+            removedColumns: components["schemas"]["TableColumnView"][];
+            /** @description Of all pages together. */
+            counts: components["schemas"]["RowCountsView"];
+            /** @description In the order of their keys, nulls last. */
+            items: components["schemas"]["RowChangeView"][];
+            /** @example null */
+            nextCursor: string | null;
         };
         HistogramBinView: {
             /** @example 0 */
@@ -4362,153 +4531,6 @@ export interface operations {
             };
             /** @description Forbidden (`forbidden`) */
             403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemView"];
-                };
-            };
-        };
-    };
-    listJobs: {
-        parameters: {
-            query?: {
-                /** @description How many items a page holds at the most. */
-                limit?: number;
-                /** @description `nextCursor` of the page before. Opaque: send back what you were given. */
-                cursor?: string;
-                state?: "queued" | "running" | "completed" | "failed" | "cancelled";
-                kind?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["JobPage"];
-                };
-            };
-            /** @description Invalid input (`invalid-input`) */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemView"];
-                };
-            };
-            /** @description Unauthenticated (`unauthenticated`) */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemView"];
-                };
-            };
-        };
-    };
-    getJob: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                jobId: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["JobView"];
-                };
-            };
-            /** @description Invalid input (`invalid-input`) */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemView"];
-                };
-            };
-            /** @description Unauthenticated (`unauthenticated`) */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemView"];
-                };
-            };
-            /** @description Not found (`not-found`) */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemView"];
-                };
-            };
-        };
-    };
-    cancelJob: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                jobId: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Invalid input (`invalid-input`) */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemView"];
-                };
-            };
-            /** @description Unauthenticated (`unauthenticated`) */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemView"];
-                };
-            };
-            /** @description Not found (`not-found`) */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemView"];
-                };
-            };
-            /** @description Job ended (`job-ended`) */
-            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5746,6 +5768,193 @@ export interface operations {
             };
         };
     };
+    listAudit: {
+        parameters: {
+            query?: {
+                /** @description How many items a page holds at the most. */
+                limit?: number;
+                /** @description `nextCursor` of the page before. Opaque: send back what you were given. */
+                cursor?: string;
+                /** @description Who did it: the id of a user. */
+                actorId?: number;
+                /** @description The API key with which it was done. */
+                keyId?: number;
+                /** @description The request that did it. */
+                requestId?: string;
+                /** @description What was done to this dataset and what is in it. */
+                datasetId?: number;
+                resourceType?: string;
+                resourceId?: string;
+                /** @description What was done, or how that begins: `dataset.created`, `dataset.*`. */
+                action?: string;
+                outcome?: "done" | "refused";
+                since?: string;
+                until?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditEntryPage"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Forbidden (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    exportAudit: {
+        parameters: {
+            query?: {
+                /** @description How many items a page holds at the most. */
+                limit?: number;
+                /** @description `nextCursor` of the page before. Opaque: send back what you were given. */
+                cursor?: string;
+                /** @description Who did it: the id of a user. */
+                actorId?: number;
+                /** @description The API key with which it was done. */
+                keyId?: number;
+                /** @description The request that did it. */
+                requestId?: string;
+                /** @description What was done to this dataset and what is in it. */
+                datasetId?: number;
+                resourceType?: string;
+                resourceId?: string;
+                /** @description What was done, or how that begins: `dataset.created`, `dataset.*`. */
+                action?: string;
+                outcome?: "done" | "refused";
+                since?: string;
+                until?: string;
+                format?: "ndjson" | "csv";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                    "text/csv": string;
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Forbidden (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    verifyAudit: {
+        parameters: {
+            query?: {
+                /** @description Goes on behind this entry, of which an earlier check has told the hash. */
+                afterSeq?: number;
+                /** @description The hash of that entry. */
+                afterHash?: string;
+                /** @description How many entries are checked at the most. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditCheckView"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Forbidden (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
     listDatasetPermissions: {
         parameters: {
             query?: {
@@ -6530,28 +6739,15 @@ export interface operations {
             };
         };
     };
-    listAudit: {
+    listJobs: {
         parameters: {
             query?: {
                 /** @description How many items a page holds at the most. */
                 limit?: number;
                 /** @description `nextCursor` of the page before. Opaque: send back what you were given. */
                 cursor?: string;
-                /** @description Who did it: the id of a user. */
-                actorId?: number;
-                /** @description The API key with which it was done. */
-                keyId?: number;
-                /** @description The request that did it. */
-                requestId?: string;
-                /** @description What was done to this dataset and what is in it. */
-                datasetId?: number;
-                resourceType?: string;
-                resourceId?: string;
-                /** @description What was done, or how that begins: `dataset.created`, `dataset.*`. */
-                action?: string;
-                outcome?: "done" | "refused";
-                since?: string;
-                until?: string;
+                state?: "queued" | "running" | "completed" | "failed" | "cancelled";
+                kind?: string;
             };
             header?: never;
             path?: never;
@@ -6564,7 +6760,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AuditEntryPage"];
+                    "application/json": components["schemas"]["JobPage"];
                 };
             };
             /** @description Invalid input (`invalid-input`) */
@@ -6578,15 +6774,6 @@ export interface operations {
             };
             /** @description Unauthenticated (`unauthenticated`) */
             401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemView"];
-                };
-            };
-            /** @description Forbidden (`forbidden`) */
-            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6596,32 +6783,13 @@ export interface operations {
             };
         };
     };
-    exportAudit: {
+    getJob: {
         parameters: {
-            query?: {
-                /** @description How many items a page holds at the most. */
-                limit?: number;
-                /** @description `nextCursor` of the page before. Opaque: send back what you were given. */
-                cursor?: string;
-                /** @description Who did it: the id of a user. */
-                actorId?: number;
-                /** @description The API key with which it was done. */
-                keyId?: number;
-                /** @description The request that did it. */
-                requestId?: string;
-                /** @description What was done to this dataset and what is in it. */
-                datasetId?: number;
-                resourceType?: string;
-                resourceId?: string;
-                /** @description What was done, or how that begins: `dataset.created`, `dataset.*`. */
-                action?: string;
-                outcome?: "done" | "refused";
-                since?: string;
-                until?: string;
-                format?: "ndjson" | "csv";
-            };
+            query?: never;
             header?: never;
-            path?: never;
+            path: {
+                jobId: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
@@ -6631,8 +6799,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/x-ndjson": string;
-                    "text/csv": string;
+                    "application/json": components["schemas"]["JobView"];
                 };
             };
             /** @description Invalid input (`invalid-input`) */
@@ -6653,8 +6820,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description Forbidden (`forbidden`) */
-            403: {
+            /** @description Not found (`not-found`) */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6664,29 +6831,22 @@ export interface operations {
             };
         };
     };
-    verifyAudit: {
+    cancelJob: {
         parameters: {
-            query?: {
-                /** @description Goes on behind this entry, of which an earlier check has told the hash. */
-                afterSeq?: number;
-                /** @description The hash of that entry. */
-                afterHash?: string;
-                /** @description How many entries are checked at the most. */
-                limit?: number;
-            };
+            query?: never;
             header?: never;
-            path?: never;
+            path: {
+                jobId: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            200: {
+            204: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content: {
-                    "application/json": components["schemas"]["AuditCheckView"];
-                };
+                content?: never;
             };
             /** @description Invalid input (`invalid-input`) */
             400: {
@@ -6706,8 +6866,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
-            /** @description Forbidden (`forbidden`) */
-            403: {
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Job ended (`job-ended`) */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6753,6 +6922,124 @@ export interface operations {
             };
             /** @description Unauthenticated (`unauthenticated`) */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    publishEvent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewEventDto"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventView"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Forbidden (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Event id taken (`event-id-taken`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    publishEvents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EventBatchDto"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PublishedEventsView"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Forbidden (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Event id taken (`event-id-taken`) */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -12498,6 +12785,101 @@ export interface operations {
                 };
             };
             /** @description Not a table (`not-a-table`), The table cannot be read (`table-unreadable`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unavailable (`unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    compareTableRows: {
+        parameters: {
+            query: {
+                /** @description How many items a page holds at the most. */
+                limit?: number;
+                /** @description `nextCursor` of the page before. Opaque: send back what you were given. */
+                cursor?: string;
+                base: string;
+                head: string;
+                path: string;
+                /** @description The columns that tell rows apart, divided by commas, ten at the most. A name with a comma, a colon or a quote in it stands in double quotes. A null is a key like any other. */
+                key: string;
+                sheet?: string;
+            };
+            header?: never;
+            path: {
+                datasetId: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RowComparisonView"];
+                };
+            };
+            /** @description Invalid input (`invalid-input`) */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Unauthenticated (`unauthenticated`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not found (`not-found`) */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The file is damaged (`file-damaged`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The content was purged (`content-purged`) */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Not a table (`not-a-table`), The table cannot be read (`table-unreadable`), The rows cannot be compared (`rows-not-comparable`) */
             422: {
                 headers: {
                     [name: string]: unknown;

@@ -106,7 +106,15 @@ describe('a sample', () => {
       method: { kind: 'top', rows: 3, column: 'nothing' },
     });
     expect(job.error).toContain('no column "nothing"');
-    await eventually(async () => expect(await eventsOf(job.id)).toContain('sample.failed'));
+    // It is not tried again: nothing would be otherwise then.
+    const ended = await eventually(async () => {
+      const { body } = await api.call<Job & { attempts: number }>('GET', `/jobs/${job.id}`);
+      return body.state === 'failed' ? body : null;
+    });
+    expect(ended.attempts).toBe(1);
+    await eventually(async () =>
+      expect(await eventsOf(job.id)).toEqual(['sample.created', 'sample.failed']),
+    );
   });
 });
 
@@ -123,6 +131,15 @@ describe('an analysis', () => {
     const content = await contentOf(job);
     expect(typeof content === 'string' ? content : JSON.stringify(content)).toContain(expected);
     expect(await eventsOf(job.id)).toEqual(['analysis.completed', 'analysis.created']);
+  });
+
+  it('that fails is told of once', async () => {
+    const dataset = await aTable();
+    const sql = 'SELECT nothing FROM "t.csv"';
+    const job = await done(dataset, 'analyses', { ref: 'main', kind: 'select', sql });
+    await eventually(async () =>
+      expect(await eventsOf(job.id)).toEqual(['analysis.created', 'analysis.failed']),
+    );
   });
 
   it('of two versions tells which rows differ', async () => {

@@ -22,7 +22,7 @@ async function isFresh(): Promise<boolean> {
   const read = () =>
     server.app.get(DataSource).query<object[]>(
       `SELECT s.dataset_id, s.folded_name, s.spelling, s.tags, s.file_types, s.file_count,
-         s.total_size, s.updated_at, s.title::text, s.document::text, t.paths, t.readme,
+         s.total_size, s.updated_at, s.title::text, s.document::text, t.paths, t.columns, t.readme,
          t.head_version_id
        FROM search_documents s JOIN search_texts t USING (dataset_id) ORDER BY 1`,
     );
@@ -76,6 +76,40 @@ describe('the search index', () => {
     await ada.indexed();
     expect(await ada.names('second')).toEqual(['second name']);
     expect(await isFresh()).toBe(true);
+  });
+
+  it('knows what the columns of tables are called, as soon as they were read', async () => {
+    const id = await ada.described(
+      { name: 'stations' },
+      {
+        'a.csv': 'station_id,airTemperature\n1,2.5\n',
+        'b/c.ndjson': '{"site": {"elevation": 3}, "readings": [{"humidity": 4}]}\n',
+        'notes.md': 'no table',
+      },
+    );
+    await ada.indexed();
+    expect(await ada.highlights('temperature')).toEqual({
+      columns: ['air<mark>Temperature</mark>'],
+    });
+    expect(await ada.highlights('elevation')).toEqual({
+      columns: ['site.<mark>elevation</mark>'],
+    });
+    expect(await ada.names('humidity station')).toEqual(['stations']);
+    // Before what is only said in passing, and found again where the index is made from nothing.
+    await ada.described({ name: 'other' }, { 'readme.md': 'has to do with temperature' });
+    await ada.indexed();
+    expect(await ada.names('temperature')).toEqual(['stations', 'other']);
+    expect(await isFresh()).toBe(true);
+    expect(await ada.names('temperature')).toEqual(['stations', 'other']);
+
+    await ada.commitFiles(id, { 'a.csv': 'station_id,pressure\n1,2.5\n' });
+    await ada.indexed();
+    expect(await ada.names('temperature')).toEqual(['other']);
+    expect(await ada.names('pressure')).toEqual(['stations']);
+    // A content that has been read before is known at once.
+    await ada.described({ name: 'again' }, { 'copy.csv': 'station_id,pressure\n1,2.5\n' });
+    await ada.indexed();
+    expect((await ada.names('pressure')).sort()).toEqual(['again', 'stations']);
   });
 
   it('reads the README again only where it is another, and takes anything for text', async () => {
@@ -194,7 +228,8 @@ describe('a server with other languages than before', () => {
     await ada.described({ name: 'languages', description: 'Klimadaten der Städte' });
     await ada.indexed();
     expect(await ada.names('"stadt"')).toEqual([]);
-    const { createServer, drain } = await import('../../src/server.js');
+    const { createServer } = await import('../../src/server.js');
+    const { drain } = await import('../../src/http-application.js');
     const config = { ...server.config, SEARCH_LANGUAGES: ['german'] };
     const other = await createServer({ config, databaseUrl: server.databaseUrl });
     await other.listen(0, '127.0.0.1');

@@ -11,7 +11,8 @@ import type { UserId } from '../../../src/core/ids.js';
 import type { Principal } from '../../../src/core/principal.js';
 import { readConfig } from '../../../src/platform/config/config.js';
 import { openDatabase } from '../../../src/platform/database/open-database.js';
-import { createServer, drain } from '../../../src/server.js';
+import { drain } from '../../../src/http-application.js';
+import { createServer } from '../../../src/server.js';
 
 const EVERYBODY: Principal = { userId: 1 as UserId, name: 'admin', role: 'admin', keyId: null };
 

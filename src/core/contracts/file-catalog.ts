@@ -83,24 +83,6 @@ export interface ContentResponder {
 
 export const CONTENT_RESPONDER = token<ContentResponder>('CONTENT_RESPONDER');
 
-/**
- * Says which rows refer to files, so that a recount can be compared with `files.reference_count`
- * and a reader's way to a file can be found. Each slice with such rows registers its own.
- */
-export interface ReferenceSource {
-  /** Such as `version entries`. */
-  readonly name: string;
-  /** A SELECT with one column, `file_id`, with a row for each reference. Takes no parameters. */
-  readonly sql: string;
-}
-
-export interface ReferenceSources {
-  register(source: ReferenceSource): void;
-  all(): readonly ReferenceSource[];
-}
-
-export const REFERENCE_SOURCES = token<ReferenceSources>('REFERENCE_SOURCES');
-
 /** Files that a request names do not exist, or are not the caller's to use. */
 export class FileMissing extends Problem {
   static override readonly kind = {

@@ -12,6 +12,8 @@ export interface JobOptions {
   readonly maxAttempts?: number;
   /** Who asked for it and may see and cancel it; nobody for the server's own. */
   readonly createdBy?: UserId | null;
+  /** One of very many that nobody asks after: once completed it is no longer listed. */
+  readonly isTransient?: boolean;
 }
 
 /** What a running job may do besides its work. */
@@ -25,13 +27,35 @@ export interface JobContext {
 
 export type JobHandler = (payload: JsonObject, context: JobContext) => Promise<JsonObject | void>;
 
+/** A job that has failed and is not tried again. */
+export interface FailedJob {
+  readonly jobId: JobId;
+  readonly payload: JsonObject;
+  readonly reason: string;
+}
+
+/**
+ * Called once when a job has failed for good, however often it was tried and whatever it died of; what it
+ * writes in its transaction is there exactly once. Not for jobs that were cancelled.
+ */
+export type FailureListener = (tx: Tx, job: FailedJob) => Promise<unknown>;
+
+/** Thrown by a handler where trying again would end the same way. */
+export class FailedForGood extends Error {
+  override readonly name = 'FailedForGood';
+
+  constructor(cause: Error) {
+    super(cause.message, { cause });
+  }
+}
+
 /** Work that outlives a request: kept in the database, run by any replica, retried with backoff. */
 export interface JobQueue {
   /** Enqueues in the caller's transaction. */
   enqueue(tx: Tx, kind: string, payload: JsonObject, options?: JobOptions): Promise<JobId>;
 
   /** Says how a kind of job is done. Called while modules initialise. */
-  define(kind: string, handler: JobHandler): void;
+  define(kind: string, handler: JobHandler, onFailed?: FailureListener): void;
 
   /** Runs a kind of job again and again, once per period for all replicas together. */
   every(kind: string, cron: string): void;

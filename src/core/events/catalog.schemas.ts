@@ -2,6 +2,11 @@ import type { JsonObject } from '../json.js';
 
 /** The data of every event type as JSON Schema. Made from the catalogue by `npm run docs`. */
 export const EVENT_SCHEMAS: Readonly<Record<string, JsonObject>> = {
+  'alert.critical': {
+    type: 'object',
+    properties: { about: { type: 'string' }, message: { type: 'string' } },
+    required: ['about', 'message'],
+  },
   'analysis.completed': {
     type: 'object',
     properties: {
@@ -31,6 +36,18 @@ export const EVENT_SCHEMAS: Readonly<Record<string, JsonObject>> = {
       reason: { type: 'string' },
     },
     required: ['datasetId', 'jobId', 'kind', 'reason'],
+  },
+  'cleanup.evaluation': {
+    type: 'object',
+    properties: {
+      evaluationId: { type: 'string' },
+      outcome: { type: 'string', enum: ['completed', 'failed'] },
+      fileId: { type: ['null', 'number'] },
+      sha256: { type: ['null', 'string'] },
+    },
+    required: ['evaluationId', 'outcome', 'fileId', 'sha256'],
+    description:
+      'An evaluation is over: what it needed can go. Its result, where it has one, is stored.',
   },
   'dataset.branch.created': {
     type: 'object',
@@ -121,6 +138,16 @@ export const EVENT_SCHEMAS: Readonly<Record<string, JsonObject>> = {
     properties: { datasetId: { type: 'number' } },
     required: ['datasetId'],
   },
+  'dataset.schema.captured': {
+    type: 'object',
+    properties: {
+      datasetId: { type: 'number' },
+      versionId: { type: 'number' },
+      tables: { type: 'number' },
+    },
+    required: ['datasetId', 'versionId', 'tables'],
+    description: 'It is known now what some of the tables are that a version brought.',
+  },
   'dataset.schema.changed': {
     type: 'object',
     properties: {
@@ -194,6 +221,44 @@ export const EVENT_SCHEMAS: Readonly<Record<string, JsonObject>> = {
     },
     required: ['datasetId', 'versionId', 'versionNumber', 'digest', 'cause'],
   },
+  'evaluation.completed': {
+    type: 'object',
+    properties: {
+      evaluationId: { type: 'string' },
+      result: { type: 'object', properties: {}, required: [] },
+    },
+    required: ['evaluationId', 'result'],
+  },
+  'evaluation.failed': {
+    type: 'object',
+    properties: {
+      evaluationId: { type: 'string' },
+      error: { type: 'string' },
+      retryCount: {
+        type: 'number',
+        description: 'How often it had been tried again; none where it is left out.',
+      },
+      critical: { type: 'boolean', description: 'Whether somebody must be told at once.' },
+    },
+    required: ['evaluationId', 'error'],
+  },
+  'evaluation.retry': {
+    type: 'object',
+    properties: {
+      evaluationId: { type: 'string' },
+      retryCount: { type: 'number' },
+      error: { type: 'string' },
+    },
+    required: ['evaluationId', 'retryCount', 'error'],
+    description: 'Whoever evaluates is to begin again.',
+  },
+  'evaluation.started': {
+    type: 'object',
+    properties: { evaluationId: { type: 'string' }, retryCount: { type: 'number' } },
+    required: ['evaluationId'],
+    description:
+      'Somebody has begun to evaluate something; events about one evaluation share their subject.',
+  },
   'file.deduplicated': {
     type: 'object',
     properties: {
@@ -220,6 +285,40 @@ export const EVENT_SCHEMAS: Readonly<Record<string, JsonObject>> = {
       sizeBytes: { type: 'number' },
     },
     required: ['fileId', 'sha256', 'sizeBytes'],
+    description: "Of what came into a version with an archive, only the version's event tells.",
+  },
+  'metrics.evaluation.started': {
+    type: 'object',
+    properties: { evaluationId: { type: 'string' }, active: { type: 'number' } },
+    required: ['evaluationId', 'active'],
+  },
+  'monitoring.metric.recorded': {
+    type: 'object',
+    properties: {
+      name: {
+        type: 'string',
+        description: 'As Prometheus has it: letters, digits and underscores.',
+      },
+      value: { type: 'number' },
+      kind: {
+        type: 'string',
+        enum: ['gauge', 'counter'],
+        description: 'A gauge takes the value, a counter adds it; a gauge where it is left out.',
+      },
+      labels: { type: 'object', properties: {}, required: [], description: 'Texts by name.' },
+    },
+    required: ['name', 'value'],
+  },
+  'queue.task.added': {
+    type: 'object',
+    properties: { queue: { type: 'string' }, taskId: { type: 'string' } },
+    required: ['queue', 'taskId'],
+    description: 'Somebody has put a task into a queue; events about one task share their subject.',
+  },
+  'queue.task.processed': {
+    type: 'object',
+    properties: { queue: { type: 'string' }, taskId: { type: 'string' } },
+    required: ['queue', 'taskId'],
   },
   'sample.completed': {
     type: 'object',

@@ -4,6 +4,9 @@ import type { EventType } from './catalog.js';
 /** A segment of a type, or of a pattern's beginning. */
 const SEGMENT = /^[a-z0-9]+([_-][a-z0-9]+)*$/;
 
+/** A type that an event can have. */
+export const EVENT_TYPE = /^[a-z0-9]+([_-][a-z0-9]+)*(\.[a-z0-9]+([_-][a-z0-9]+)*)*$/;
+
 /** A type, or one with wildcards: `*` stands for one segment, `**` at the end for any number. */
 export type EventPattern = EventType | '**' | `${string}.*` | `${string}.**` | `*.${string}`;
 

@@ -11,7 +11,7 @@ import {
   MaxLength,
   Min,
 } from 'class-validator';
-import type { JsonObject } from '../../core/json.js';
+import type { JsonValue } from '../../core/json.js';
 import { DEFAULT_PAGE, MAX_PAGE, toWholeNumber } from '../../platform/http/paging.js';
 import { toCursor } from './log-position.js';
 import type { LogEntry } from './event-log.js';
@@ -21,6 +21,18 @@ export const CURSOR_PATTERN = /^\d{1,20}-\d{1,19}$/;
 const MAX_PATTERNS = 20;
 const MAX_PATTERN = 200;
 const MAX_SUBJECT = 300;
+
+/** How the OpenAPI document says that anything goes which JSON can say. */
+export const ANY_JSON = {
+  anyOf: [
+    { type: 'object', additionalProperties: true },
+    { type: 'array', items: {} },
+    { type: 'string' },
+    { type: 'number' },
+    { type: 'boolean' },
+    { type: 'null' },
+  ],
+};
 
 const listed = ({ value }: { value: unknown }): unknown =>
   typeof value === 'string' ? value.split(',') : value;
@@ -102,8 +114,12 @@ export class EventView {
   })
   correlationid!: string | null;
 
-  @ApiProperty({ type: 'object', additionalProperties: true, example: { datasetId: 12 } })
-  data!: JsonObject;
+  @ApiProperty({
+    ...ANY_JSON,
+    description: 'Of types that the AsyncAPI document describes, an object.',
+    example: { datasetId: 12 },
+  })
+  data!: JsonValue;
 
   @ApiProperty({
     description: 'Where it stands in the log: resume after it. Opaque.',

@@ -97,6 +97,9 @@ const schema = z.object({
   EVENT_RETENTION: duration('30d').describe(
     'How long events can be read again, and dead letters are kept',
   ),
+  EVALUATION_RETENTION: duration('90d').describe(
+    'How long the event bus keeps the result of an evaluation',
+  ),
   EVENT_STREAM_HEARTBEAT: duration('15s').describe(
     'How often a live stream shows that it lives, and its reader is asked for anew',
   ),

@@ -10,7 +10,11 @@ export type AccessRequirement =
       /** What the caller's credentials must allow; else what the method does: read or write. */
       readonly scope?: Permission;
     }
-  | { readonly kind: 'admin' }
+  | {
+      readonly kind: 'admin';
+      /** What an administrator's credentials must allow; `admin`, where it is left out. */
+      readonly scope?: Permission;
+    }
   | {
       readonly kind: 'dataset' | 'file';
       readonly permission: Permission;
@@ -38,8 +42,9 @@ export const Public = () => applyDecorators(requires({ kind: 'public' }), ApiSec
 export const SignedIn = (options: { scope?: Permission } = {}) =>
   requires({ kind: 'signed-in', ...options });
 
-/** Open to administrators. */
-export const AdminOnly = () => requires({ kind: 'admin' });
+/** Open to administrators; with less than all that their credentials may allow, where it says so. */
+export const AdminOnly = (options: { scope?: Permission } = {}) =>
+  requires({ kind: 'admin', ...options });
 
 /** Open to whoever has the permission on the dataset that `parameter` of the route names. */
 export const OnDataset = (

@@ -19,26 +19,50 @@ const TAGS: [name: string, description: string][] = [
   ['operations', 'Health and metrics'],
 ];
 
-/** The OpenAPI 3.1 description of the whole API. */
-export function describeApi(app: INestApplication): OpenAPIObject {
+/** What one of the APIs is called. */
+export interface ApiTitle {
+  readonly title: string;
+  readonly description: string;
+}
+
+export const SERVER_API: ApiTitle = {
+  title: 'Varve',
+  description: 'A self-hosted server for versioned datasets.',
+};
+
+export const EVENT_BUS_API: ApiTitle = {
+  title: 'Varve event bus',
+  description: 'The event bus of Varve, as a service of its own.',
+};
+
+/** The OpenAPI 3.1 description of an application's whole API. */
+export function describeApi(app: INestApplication, api: ApiTitle): OpenAPIObject {
   const builder = new DocumentBuilder()
     .setOpenAPIVersion('3.1.0')
-    .setTitle('Varve')
-    .setDescription('A self-hosted server for versioned datasets.')
+    .setTitle(api.title)
+    .setDescription(api.description)
     .setVersion('1')
     .setLicense('Apache-2.0', 'https://www.apache.org/licenses/LICENSE-2.0')
     .addServer('/', 'This server')
     .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'An API key.' })
     .addSecurityRequirements('bearer');
-  for (const [name, description] of TAGS) builder.addTag(name, description);
-  return SwaggerModule.createDocument(app, builder.build());
+  const document = SwaggerModule.createDocument(app, builder.build());
+  const used = new Set(
+    Object.values(document.paths).flatMap((operations) =>
+      Object.values(operations as Record<string, { tags?: string[] }>).flatMap(
+        ({ tags }) => tags ?? [],
+      ),
+    ),
+  );
+  const tags = TAGS.map(([name, description]) => ({ name, description }));
+  return { ...document, tags: tags.filter(({ name }) => used.has(name)) };
 }
 
 /** Serves the description at `/api/openapi.json` and a page to try it at `/api/docs`. */
-export function serveApiDescription(app: INestApplication): void {
-  SwaggerModule.setup('api/docs', app, () => describeApi(app), {
+export function serveApiDescription(app: INestApplication, api: ApiTitle): void {
+  SwaggerModule.setup('api/docs', app, () => describeApi(app, api), {
     jsonDocumentUrl: 'api/openapi.json',
     yamlDocumentUrl: 'api/openapi.yaml',
-    customSiteTitle: 'Varve API',
+    customSiteTitle: `${api.title} API`,
   });
 }

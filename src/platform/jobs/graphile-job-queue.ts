@@ -1,6 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { parseCronItems, type ParsedCronItem } from 'graphile-worker';
-import type { JobHandler, JobOptions, JobQueue } from '../../core/contracts/job-queue.js';
+import type {
+  FailureListener,
+  JobHandler,
+  JobOptions,
+  JobQueue,
+} from '../../core/contracts/job-queue.js';
 import type { Tx } from '../../core/contracts/unit-of-work.js';
 import type { JobId } from '../../core/ids.js';
 import type { JsonObject } from '../../core/json.js';
@@ -15,10 +20,15 @@ const DEFAULT_ATTEMPTS = 3;
 @Injectable()
 export class GraphileJobQueue implements JobQueue {
   private readonly defined = new Map<string, JobHandler>();
+  private readonly listeners = new Map<string, FailureListener>();
   private readonly repeated: ParsedCronItem[] = [];
 
   get handlers(): ReadonlyMap<string, JobHandler> {
     return this.defined;
+  }
+
+  get failureListeners(): ReadonlyMap<string, FailureListener> {
+    return this.listeners;
   }
 
   get schedule(): readonly ParsedCronItem[] {
@@ -32,18 +42,29 @@ export class GraphileJobQueue implements JobQueue {
     options: JobOptions = {},
   ): Promise<JobId> {
     const { delayMs = 0, key = null, maxAttempts = DEFAULT_ATTEMPTS, createdBy = null } = options;
+    const { isTransient = false } = options;
     // A job with the same key that has not started becomes this one: its row stays, and with it
     // the id that others may be polling.
     const [job] = await tx.query<{ id: JobId; replaced: string | null }>(
-      `INSERT INTO jobs (kind, job_key, payload, max_attempts, created_by, correlation_id, run_after)
-       VALUES ($1, $2, $3, $4, $5, $6, now() + $7 * interval '1 millisecond')
+      `INSERT INTO jobs (kind, job_key, payload, max_attempts, created_by, correlation_id, run_after,
+         is_transient)
+       VALUES ($1, $2, $3, $4, $5, $6, now() + $7 * interval '1 millisecond', $8)
        ON CONFLICT (kind, job_key) WHERE state = 'queued' AND job_key IS NOT NULL DO UPDATE SET
          payload = excluded.payload, max_attempts = excluded.max_attempts,
          created_by = excluded.created_by, correlation_id = excluded.correlation_id,
-         run_after = excluded.run_after, attempts = 0, error = NULL,
-         progress_percent = 0, progress_message = ''
+         run_after = excluded.run_after, is_transient = excluded.is_transient, attempts = 0,
+         error = NULL, progress_percent = 0, progress_message = ''
        RETURNING id, queue_job_id AS replaced`,
-      [kind, key, payload, maxAttempts, createdBy, RequestContext.requestId(), delayMs],
+      [
+        kind,
+        key,
+        payload,
+        maxAttempts,
+        createdBy,
+        RequestContext.requestId(),
+        delayMs,
+        isTransient,
+      ],
     );
     if (!job) throw new Error('The job was not inserted.');
     // A worker that has just picked the replaced one up finds that the row names another, and
@@ -62,9 +83,10 @@ export class GraphileJobQueue implements JobQueue {
     return job.id;
   }
 
-  define(kind: string, handler: JobHandler): void {
+  define(kind: string, handler: JobHandler, onFailed?: FailureListener): void {
     if (this.defined.has(kind)) throw new Error(`Two handlers for jobs of kind ${kind}.`);
     this.defined.set(kind, handler);
+    if (onFailed) this.listeners.set(kind, onFailed);
   }
 
   every(kind: string, cron: string): void {

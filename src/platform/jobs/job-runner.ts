@@ -17,6 +17,7 @@ import { CONFIG, type Config } from '../config/config.js';
 import { RequestContext } from '../logging/request-context.js';
 import { Metrics } from '../metrics/metrics.js';
 import { GraphileJobQueue } from './graphile-job-queue.js';
+import { JobFailures } from './job-failures.js';
 import { beat, lostRuns, signOff, takeOver } from './job-leases.js';
 import { openJobPool, queueLogger } from './job-pool.js';
 import { JobRun, RunLost, type QueueJob, type QueuePayload } from './job-run.js';
@@ -46,6 +47,7 @@ export class JobRunner implements OnApplicationBootstrap, OnModuleDestroy {
   constructor(
     private readonly queue: GraphileJobQueue,
     @Inject(CONFIG) private readonly config: Pick<Config, 'JOB_CONCURRENCY'>,
+    private readonly failures: JobFailures,
     dataSource: DataSource,
     metrics: Metrics,
   ) {
@@ -63,7 +65,7 @@ export class JobRunner implements OnApplicationBootstrap, OnModuleDestroy {
     this.loops = Promise.all([
       this.keepRunning(),
       this.repeat(HEARTBEAT_MS, () => this.beat()),
-      this.repeat(TAKE_OVER_MS, () => this.orWarn('take jobs over', () => takeOver(this.pool))),
+      this.repeat(TAKE_OVER_MS, () => this.takeOver()),
       this.repeat(CANCELLATION_MS, () =>
         this.orWarn('look for cancelled jobs', () => this.dropLostRuns()),
       ),
@@ -152,7 +154,10 @@ export class JobRunner implements OnApplicationBootstrap, OnModuleDestroy {
       }
       if (await job.fail(error)) {
         this.logger.warn({ err: error, kind, jobId: job.jobId }, 'An attempt at a job failed');
-        if (job.isLastAttempt) return end('failed');
+        if (job.isFinal(error)) {
+          await this.tellFailures();
+          return end('failed');
+        }
         end('retried');
         throw error;
       }
@@ -167,6 +172,15 @@ export class JobRunner implements OnApplicationBootstrap, OnModuleDestroy {
   private async dropLostRuns(): Promise<void> {
     if (this.runs.size === 0) return;
     for (const job of await lostRuns(this.pool, [...this.runs])) job.abort(new RunLost());
+  }
+
+  private async takeOver(): Promise<void> {
+    await this.orWarn('take jobs over', () => takeOver(this.pool));
+    await this.tellFailures();
+  }
+
+  private tellFailures(): Promise<void> {
+    return this.orWarn('tell of failed jobs', () => this.failures.tellAll());
   }
 
   private async beat(): Promise<void> {

@@ -6,7 +6,9 @@ import { bareApp } from '../../../test/builders/bare-app.js';
 import { eventually } from '../../../test/builders/eventually.js';
 import { testDatabase, type TestDatabase } from '../../../test/database/test-database.js';
 import {
+  FailedForGood,
   JOB_QUEUE,
+  type FailureListener,
   type JobContext,
   type JobHandler,
   type JobOptions,
@@ -17,6 +19,7 @@ import type { JobId } from '../../core/ids.js';
 import type { JsonObject } from '../../core/json.js';
 import { RequestContext } from '../logging/request-context.js';
 import { GraphileJobQueue } from './graphile-job-queue.js';
+import { JobFailures } from './job-failures.js';
 import { takeOver } from './job-leases.js';
 import { JobRun } from './job-run.js';
 import { JobsModule } from './jobs.module.js';
@@ -81,11 +84,15 @@ describe('jobs', () => {
   });
 
   /** A replica that knows some kinds of jobs. */
-  async function replica(handlers: Record<string, JobHandler>): Promise<INestApplication> {
+  async function replica(
+    handlers: Record<string, JobHandler>,
+    onFailed?: FailureListener,
+  ): Promise<INestApplication> {
     @Module({ imports: [JobsModule] })
     class Handlers {
       constructor(@Inject(JOB_QUEUE) queue: JobQueue) {
-        for (const [kind, handler] of Object.entries(handlers)) queue.define(kind, handler);
+        for (const [kind, handler] of Object.entries(handlers))
+          queue.define(kind, handler, onFailed);
       }
     }
     const { app } = await bareApp(database.url, [Handlers]);
@@ -142,6 +149,23 @@ describe('jobs', () => {
       result: { sum: 3 },
       error: null,
     });
+    await eventually(async () => expect(await queueSize()).toBe(0));
+  });
+
+  it('lists a transient job while it waits, and when it has failed, but not once it is done', async () => {
+    const done: unknown[] = [];
+    const app = await replica({
+      note: async ({ name }) => {
+        if (name === 'fails') throw new Error('as it was told to');
+        done.push(name);
+      },
+    });
+    const options = { isTransient: true, maxAttempts: 1 };
+    const failed = await enqueue(app, 'note', { name: 'fails' }, options);
+    const id = await enqueue(app, 'note', { name: 'works' }, options);
+    expect(await inState(failed, 'failed')).toMatchObject({ error: 'as it was told to' });
+    await eventually(async () => expect(await row(id)).toBeUndefined());
+    expect(done).toEqual(['works']);
     await eventually(async () => expect(await queueSize()).toBe(0));
   });
 
@@ -205,6 +229,97 @@ describe('jobs', () => {
     expect((await inState(odd, 'failed')).error).toBe('not even an error');
     expect((await inState(unstorable, 'failed')).error).toMatch(/unicode/i);
     await eventually(async () => expect(await queueSize()).toBe(0));
+  });
+
+  describe('that have failed for good', () => {
+    /** Notes in the transaction that it was told of a failure; the first time it cannot. */
+    const noting = () => {
+      let calls = 0;
+      const listener: FailureListener = async (tx, { jobId, reason }) => {
+        calls += 1;
+        await tx.query('INSERT INTO job_workers (id) VALUES ($1)', [`${jobId} ${calls} ${reason}`]);
+        if (calls === 1) throw new Error('not now');
+      };
+      return listener;
+    };
+    const told = async (id: JobId) => {
+      const rows = await dataSource.query<{ id: string }[]>(
+        `SELECT id FROM job_workers WHERE id LIKE $1 || ' %'`,
+        [id],
+      );
+      return rows.map((row) => row.id.split(' ').slice(2).join(' '));
+    };
+
+    it('are told of once, after the last attempt and not before', async () => {
+      const app = await replica({ bad: () => Promise.reject(new Error('bad')) });
+      const id = await enqueue(app, 'bad', {}, { maxAttempts: 2 });
+      await eventually(async () => expect((await row(id)).error).toBe('bad'));
+      expect((await row(id)).state).toBe('queued');
+      const listening = await replica({ bad: () => Promise.reject(new Error('bad')) }, noting());
+      await eventually(async () => {
+        await hurry();
+        expect((await row(id)).state).toBe('failed');
+      });
+      // Two at once, and the first telling fails: it is told once all the same.
+      const failures = listening.get(JobFailures);
+      await eventually(async () => {
+        await Promise.all([failures.tellAll(), failures.tellAll()]);
+        expect(await told(id)).toEqual(['bad']);
+      });
+      await failures.tellAll();
+      expect(await told(id)).toEqual(['bad']);
+    });
+
+    it('are told of as well where their process died of them', async () => {
+      const app = await replica({ note: async () => undefined }, noting());
+      const id = await enqueue(app, 'note', {}, { delayMs: 3_600_000 });
+      await dataSource.query(
+        `WITH q AS (UPDATE graphile_worker._private_jobs SET attempts = 3
+           WHERE id = (SELECT queue_job_id FROM jobs WHERE id = $1))
+         UPDATE jobs SET state = 'running', started_at = now(), attempts = 3 WHERE id = $1`,
+        [id],
+      );
+      await takeOver(pool);
+      await app.get(JobFailures).tellAll();
+      await app.get(JobFailures).tellAll();
+      expect(await told(id)).toEqual(['The process that did this job died each time.']);
+    });
+
+    it('are not tried again where their handler says that it would end the same way', async () => {
+      let tries = 0;
+      const app = await replica(
+        {
+          hopeless: () => {
+            tries += 1;
+            return Promise.reject(new FailedForGood(new Error('no such column')));
+          },
+        },
+        noting(),
+      );
+      const id = await enqueue(app, 'hopeless');
+      expect(await inState(id, 'failed')).toMatchObject({ attempts: 1, error: 'no such column' });
+      await eventually(async () => {
+        await app.get(JobFailures).tellAll();
+        expect(await told(id)).toEqual(['no such column']);
+      });
+      await eventually(async () => expect(await queueSize()).toBe(0));
+      expect(tries).toBe(1);
+    });
+
+    it('are not told of where they were cancelled or came to their end', async () => {
+      const app = await replica({ note: async () => undefined }, noting());
+      const [done, cancelled] = [
+        await enqueue(app, 'note'),
+        await enqueue(app, 'note', {}, { delayMs: 3_600_000 }),
+      ];
+      await inState(done, 'completed');
+      await dataSource.query(
+        `UPDATE jobs SET state = 'cancelled', finished_at = now() WHERE id = $1`,
+        [cancelled],
+      );
+      await app.get(JobFailures).tellAll();
+      expect([await told(done), await told(cancelled)]).toEqual([[], []]);
+    });
   });
 
   it('carries the id of the request that it came from', async () => {

@@ -1,4 +1,4 @@
-import { Inject, Injectable, Optional } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import type { Readable } from 'node:stream';
 import { COLUMN_NAMES, type ColumnNames } from '../../core/contracts/column-names.js';
 import {
@@ -57,30 +57,30 @@ export class VersionSampler {
     @Inject(UNIT_OF_WORK) private readonly unitOfWork: UnitOfWork,
     @Inject(VERSION_READER) private readonly versions: VersionReader,
     @Inject(FILE_CATALOG) private readonly files: FileCatalog,
-    @Optional() @Inject(COLUMN_NAMES) private readonly columns: ColumnNames | null,
+    @Inject(COLUMN_NAMES) private readonly columns: ColumnNames,
   ) {}
 
-  /** @param known what was read last time: what has not changed since is not read again */
+  /** @param known what was read last time: the README of the same version is not read again */
   async sample(head: VersionId, known: VersionSample): Promise<VersionSample> {
+    const isKnown = head === known.headId;
     const { entries, readme, columns } = await this.unitOfWork.read(async (tx) => {
-      const found = head === known.headId ? null : await this.entries(tx, head);
+      const found = await this.entries(tx, head);
       return {
         entries: found,
-        readme: found && ((await this.readme(tx, head, found)) ?? null),
-        columns: (await this.columns?.ofVersion(tx, head, MOST_COLUMNS)) ?? [],
+        readme: isKnown ? null : ((await this.readme(tx, head, found)) ?? null),
+        // Not those of last time: what is known of the same files grows.
+        columns: await this.columns.ofEntries(tx, found, MOST_COLUMNS),
       };
     });
-    const fresh = { headId: head, columns: bounded(columns, MOST_COLUMN_UNITS) };
-    if (!entries) return { ...known, ...fresh };
-    const types = new Set(entries.flatMap(({ fileType }) => fileType ?? []));
-    const readmeFileId = readme?.fileId ?? null;
+    const readmeFileId = isKnown ? known.readmeFileId : (readme?.fileId ?? null);
     return {
-      ...fresh,
+      headId: head,
       paths: bounded(
         entries.map(({ path }) => path),
         MOST_PATH_UNITS,
       ),
-      fileTypes: [...types].sort(),
+      fileTypes: [...new Set(entries.flatMap(({ fileType }) => fileType ?? []))].sort(),
+      columns: bounded(columns, MOST_COLUMN_UNITS),
       readmeFileId,
       readme: readmeFileId === known.readmeFileId ? known.readme : await this.text(readme),
     };

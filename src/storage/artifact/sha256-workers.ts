@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import type { Sha256 } from '../../core/ids.js';
 import { WorkerThread, workerProgram } from '../worker-thread.js';
-import type { Batch } from './batch-pool.js';
+import { BATCH_BYTES, type Batch } from './batch-pool.js';
 
 /** What the hashing thread is asked. */
 export type HashRequest =
@@ -50,7 +50,7 @@ export class Sha256Workers {
       async update(batch, sizeBytes) {
         const memory = batch.bytes.buffer;
         const back = await thread.ask({ session, step: 'update', memory, sizeBytes }, [memory]);
-        batch.bytes = Buffer.from(back as ArrayBuffer);
+        batch.bytes = Buffer.from(back as ArrayBuffer, 0, BATCH_BYTES);
       },
       digest: async () => (await thread.ask({ session, step: 'digest' }).finally(end)) as Sha256,
       abandon() {

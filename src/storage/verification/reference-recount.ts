@@ -1,9 +1,16 @@
-import type { ReferenceSource } from '../../core/contracts/file-catalog.js';
 import type { Findings } from './findings.js';
 import type { Queries, VerifiedDatabase } from './verified-database.js';
 
 /** How many files are recounted at once. */
 const BATCH = 10_000;
+
+/** Rows that refer to files, so that a recount can be compared with `files.reference_count`. */
+export interface ReferenceSource {
+  /** Such as `dataset_version_files.file_id`. */
+  readonly name: string;
+  /** A SELECT with one column, `file_id`, with a row for each reference. Takes no parameters. */
+  readonly sql: string;
+}
 
 interface Mismatch {
   readonly id: number;
@@ -45,7 +52,7 @@ export async function recountReferences(
 
 /**
  * The references as the schema has them: every foreign key to `files` that keeps a row from being
- * deleted. What a server believes to count is compared with what its database enforces.
+ * deleted. So every slice's references count, in whichever process it runs.
  */
 export async function referencesBySchema(database: Queries): Promise<ReferenceSource[]> {
   const columns = await database.query<{ table_name: string; column_name: string }>(

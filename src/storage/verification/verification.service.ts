@@ -1,11 +1,11 @@
 import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
-import { REFERENCE_SOURCES, type ReferenceSources } from '../../core/contracts/file-catalog.js';
 import { JOB_QUEUE, type JobContext, type JobQueue } from '../../core/contracts/job-queue.js';
 import { STORAGE_BACKEND, type StorageBackend } from '../../core/contracts/storage-backend.js';
 import { UNIT_OF_WORK, type UnitOfWork } from '../../core/contracts/unit-of-work.js';
 import type { JobId, UserId } from '../../core/ids.js';
 import type { JsonObject } from '../../core/json.js';
 import { Sha256Workers } from '../artifact/sha256-workers.js';
+import { referencesBySchema } from './reference-recount.js';
 import type { VerifiedDatabase } from './verified-database.js';
 import { Verifier } from './verifier.js';
 
@@ -20,7 +20,6 @@ export class VerificationService implements OnModuleInit {
     @Inject(JOB_QUEUE) private readonly jobs: JobQueue,
     @Inject(UNIT_OF_WORK) private readonly unitOfWork: UnitOfWork,
     @Inject(STORAGE_BACKEND) private readonly backend: StorageBackend,
-    @Inject(REFERENCE_SOURCES) private readonly sources: ReferenceSources,
   ) {}
 
   onModuleInit(): void {
@@ -39,8 +38,9 @@ export class VerificationService implements OnModuleInit {
       query: (sql, parameters) => this.unitOfWork.read((tx) => tx.query(sql, parameters)),
       transaction: (work) => this.unitOfWork.run(work),
     };
+    const sources = await referencesBySchema(database);
     const workers = new Sha256Workers();
-    const verifier = new Verifier(database, this.backend, this.sources.all(), workers);
+    const verifier = new Verifier(database, this.backend, sources, workers);
     const report = await verifier
       .verify({
         hash,

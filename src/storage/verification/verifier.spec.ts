@@ -303,6 +303,7 @@ describe('the references that the schema tells of', () => {
       'dataset_removals.record_file_id',
       'dataset_version_files.file_id',
       'dataset_versions.overlay_file_id',
+      'evaluations.result_file_id',
       'upload_holds.file_id',
     ]);
   });

@@ -1,4 +1,3 @@
-import type { ReferenceSource } from '../../core/contracts/file-catalog.js';
 import type { StorageBackend } from '../../core/contracts/storage-backend.js';
 import type { Sha256Workers } from '../artifact/sha256-workers.js';
 import { recountCharges } from './charge-recount.js';
@@ -6,7 +5,7 @@ import { ContentCheck, type CheckedFile } from './content-check.js';
 import { Findings, type Finding, type FindingKind } from './findings.js';
 import { ObjectDigests } from './object-digest.js';
 import { countOrphans, type OrphanCount } from './orphan-count.js';
-import { recountReferences } from './reference-recount.js';
+import { recountReferences, type ReferenceSource } from './reference-recount.js';
 import type { VerifiedDatabase } from './verified-database.js';
 
 /** How many files are read at once. */

@@ -16,6 +16,11 @@ export interface TableDescription {
   readonly options: ReaderOptions;
   readonly guessed: readonly string[];
   readonly sheets: readonly string[] | null;
+  /**
+   * Whether all its data stand under checksums of its format, and these fit: without them, damage that
+   * looks like data cannot be told. Null while nobody has read all of it.
+   */
+  readonly isChecksummed?: boolean | null;
   /** Types were taken from all of it, since a sample of it misleads. */
   readonly wholeSample: boolean;
 }
@@ -46,6 +51,7 @@ export async function describeTable(
     options: relation.options,
     guessed: relation.guessed,
     sheets: relation.sheets ?? null,
+    isChecksummed: counts && ((await relation.prove?.()) ?? false),
     wholeSample: source.wholeSample,
   };
 }

@@ -100,6 +100,11 @@ export async function plainTextFile(
   });
 }
 
+/** Whether a text is checksummed: gzip was, and its checksum fitted, or there were no plain text. */
+export function gzipProves({ compression }: Head): () => Promise<boolean> {
+  return () => Promise.resolve(compression === 'gzip');
+}
+
 /** A prepared form of a file: made by whoever needs it first, and complete once it has its name. */
 export async function preparedFile(
   path: string,

@@ -2,8 +2,9 @@ import type { SampleMethod, TableFileFormat } from '../../core/contracts/tables.
 import { textOf } from '../schema/schema-diff.js';
 import { describeColumn } from './columns.js';
 import { writeResult } from './output.js';
+import type { Relation } from './readers/reader.js';
 import { openTable } from './readers/registry.js';
-import { diffSelect, repeatedKeys, requireUnique } from './row-diff.js';
+import { RowDiff } from './row-diff.js';
 import { sampleSelect } from './sample.js';
 import type { EngineColumn, Session } from './session.js';
 import type { TableSource } from './source.js';
@@ -20,32 +21,36 @@ export interface ProduceRequest {
   readonly output: string;
 }
 
-/** Makes a table of others and writes it. @throws InvalidRequest, TableProblem */
+/** Makes a table of others and writes it. @throws InvalidRequest, NotComparable, TableProblem */
 export async function produceTable(session: Session, request: ProduceRequest): Promise<void> {
   const { work, tables, format, output } = request;
   const opened = [];
   for (const source of tables) {
     const relation = await openTable(session, source);
     if (!relation) throw new InvalidRequest(`${JSON.stringify(source.name)} is no table.`);
-    opened.push({ from: relation.from, columns: await session.columns(relation.from) });
+    const columns = await session.columns(relation.from);
+    opened.push({ from: relation.from, rowNumber: rowNumberOf(relation, columns), columns });
   }
   const [first, second] = opened;
   if (!first) throw new InvalidRequest('There is no table to read.');
   let select: string;
   if (work.kind === 'sample') {
     requireAlike(opened.map(({ columns }) => columns));
-    const from = `(${opened.map((table) => `SELECT * FROM ${table.from}`).join(' UNION ALL ')})`;
-    select = sampleSelect(from, first.columns, work.method);
+    select = await sampleSelect(session, opened, first.columns, work.method);
   } else {
     if (!second) throw new InvalidRequest('A comparison needs two tables.');
-    select = diffSelect(first.from, second.from, first.columns, second.columns, work.key);
-    const [was] = await session.row<[number]>(repeatedKeys(first.from, work.key));
-    const [is] = await session.row<[number]>(repeatedKeys(second.from, work.key));
-    requireUnique(was, 'base');
-    requireUnique(is, 'head');
+    const diff = new RowDiff(first, second, work.key);
+    await diff.requireUnique(session);
+    select = diff.tableSelect();
   }
   const columns = await session.columns(`(${select})`);
   await writeResult(session, select, columns, format, output);
+}
+
+/** What numbers a table's rows, unless a column of its own is called the same. */
+function rowNumberOf({ rowNumber }: Relation, columns: readonly EngineColumn[]): string | null {
+  const isHidden = columns.some(({ name }) => name.toLowerCase() === rowNumber);
+  return isHidden ? null : (rowNumber ?? null);
 }
 
 /** @throws InvalidRequest where tables that are to be read as one have other columns */

@@ -122,7 +122,11 @@ async function arrowPage(
   };
 }
 
-async function collect(
+/**
+ * Takes as many texts as a page has, and sees whether there are more.
+ * @param before what stands before them all, as `after` behind them where there are any
+ */
+export async function collect(
   texts: AsyncIterable<string | null>,
   limit: number,
   separator: string,

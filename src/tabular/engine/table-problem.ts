@@ -29,6 +29,14 @@ export class InvalidRequest extends Error {
   }
 }
 
+/** Two tables cannot be compared by what the caller named: keys that stand twice, or too much to tell. */
+export class NotComparable extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'NotComparable';
+  }
+}
+
 /** The types that a sample of the file suggested do not fit all of it. */
 export class TypesTooNarrow extends Error {
   override readonly name = 'TypesTooNarrow';
@@ -63,7 +71,7 @@ function wordsOf(error: unknown): string {
 /** Turns what went wrong while a file was read into the fact about it. */
 export function asFileProblem(error: unknown): Error {
   if (error instanceof TableProblem || error instanceof InvalidRequest) return error;
-  if (error instanceof TypesTooNarrow) return error;
+  if (error instanceof TypesTooNarrow || error instanceof NotComparable) return error;
   const { code } = (error ?? {}) as { code?: unknown };
   if (code === 'ENOENT' || code === 'ENOSPC' || code === 'EMFILE') return error as Error;
   const text = wordsOf(error);

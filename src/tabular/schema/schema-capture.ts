@@ -10,7 +10,7 @@ import {
 import { HandlesEvent } from '../../core/events/handles-event.decorator.js';
 import type { DatasetId, VersionId } from '../../core/ids.js';
 import type { TableDescription } from '../engine/describe.js';
-import { readerOptionsOf } from '../reader-options.js';
+import { readerOptionsOrNull } from '../reader-options.js';
 import { TableReader } from './table-reader.js';
 import { diffSchemas } from './schema-diff.js';
 import { TableContents, readingOf } from './table-contents.js';
@@ -50,7 +50,7 @@ export class SchemaCapture implements OnModuleInit {
         tx,
         CAPTURE,
         { datasetId, versionNumber },
-        { key: `version-${datasetId}-${versionNumber}` },
+        { key: `version-${datasetId}-${versionNumber}`, isTransient: true },
       ),
     );
   }
@@ -87,7 +87,7 @@ export class SchemaCapture implements OnModuleInit {
     signal: AbortSignal,
   ): Promise<CapturedTable[]> {
     const readable = entries.flatMap((entry) => {
-      const options = optionsOrNull(entry);
+      const options = readerOptionsOrNull(entry.metadata);
       return options ? [{ entry, options }] : [];
     });
     const known = await this.unitOfWork.read((tx) =>
@@ -126,6 +126,12 @@ export class SchemaCapture implements OnModuleInit {
       ],
     );
     const fresh = new Set(inserted.map(({ path }) => path));
+    if (fresh.size === 0) return;
+    await this.events.publish(tx, 'dataset.schema.captured', `dataset/${dataset}`, {
+      datasetId: dataset,
+      versionId: version,
+      tables: fresh.size,
+    });
     const before = await this.previous(tx, version, [...fresh]);
     const changes = captured.flatMap(({ entry, description }) => {
       const previous = before.get(entry.path);
@@ -170,14 +176,5 @@ export class SchemaCapture implements OnModuleInit {
       [version, paths],
     );
     return new Map(rows.map(({ path, schema }) => [path, schema]));
-  }
-}
-
-/** Whoever put the file there said nonsense of how to read it: it is told to those who ask for it. */
-function optionsOrNull(entry: VersionEntry) {
-  try {
-    return readerOptionsOf(entry.metadata);
-  } catch {
-    return null;
   }
 }

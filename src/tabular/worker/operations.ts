@@ -1,3 +1,4 @@
+import { compareRows } from '../engine/compare-rows.js';
 import { describeTable } from '../engine/describe.js';
 import { produceTable } from '../engine/produce.js';
 import { profileTable } from '../engine/profile.js';
@@ -9,6 +10,7 @@ import { tablesOf } from '../engine/select-check.js';
 import type { TableSource } from '../engine/source.js';
 import {
   InvalidRequest,
+  NotComparable,
   TableProblem,
   TypesTooNarrow,
   asFileProblem,
@@ -26,6 +28,12 @@ export async function perform(asked: WorkerRequest): Promise<unknown> {
     case 'rows': {
       const { source, rows } = asked.request;
       return onTable(asked.limits, source, (session, table) => readRows(session, table, rows));
+    }
+    case 'compare': {
+      const { base, head, page } = asked.request;
+      return onTables(asked.limits, [base, head], (session, [was, is]) =>
+        compareRows(session, was, is, page),
+      );
     }
     case 'profile': {
       const { source, sizeBytes } = asked.request;
@@ -50,18 +58,29 @@ export async function perform(asked: WorkerRequest): Promise<unknown> {
   }
 }
 
-/** Reads one table; once more, with types taken from all of it, where those of a sample do not fit. */
-async function onTable<T>(
+function onTable<T>(
   limits: EngineLimits,
   source: TableSource,
   read: (session: Session, source: TableSource) => Promise<T>,
 ): Promise<T> {
+  return onTables(limits, [source], (session, [table]) => read(session, table));
+}
+
+/** Reads tables; once more, with types taken from all of them, where those of a sample do not fit. */
+async function onTables<T, Sources extends [TableSource, ...TableSource[]]>(
+  limits: EngineLimits,
+  sources: Sources,
+  read: (session: Session, sources: Sources) => Promise<T>,
+): Promise<T> {
   try {
-    return await inSession(limits, (session) => read(session, source));
+    return await inSession(limits, (session) => read(session, sources));
   } catch (error) {
     if (!(error instanceof TypesTooNarrow)) throw error;
-    if (source.wholeSample) throw new TableProblem('malformed', error.message);
-    return onTable(limits, { ...source, wholeSample: true }, read);
+    if (sources.every(({ wholeSample }) => wholeSample)) {
+      throw new TableProblem('malformed', error.message);
+    }
+    const whole = sources.map((source) => ({ ...source, wholeSample: true })) as Sources;
+    return onTables(limits, whole, read);
   }
 }
 
@@ -88,6 +107,7 @@ export function failureOf(error: unknown): WorkerFailure {
   if (error instanceof InvalidRequest || error instanceof InvalidFilter) {
     return { kind: 'invalid', detail: error.message };
   }
+  if (error instanceof NotComparable) return { kind: 'incomparable', detail: error.message };
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
   if (code === 'ENOENT') return { kind: 'gone' };
   return { kind: 'internal', detail: String(message ?? error) };

@@ -1,5 +1,6 @@
 import type { ReportKind } from '../../core/contracts/tables.js';
 import type { JsonObject } from '../../core/json.js';
+import type { ComparePage, CompareRequest } from '../engine/compare-rows.js';
 import type { TableDescription } from '../engine/describe.js';
 import type { ProduceRequest } from '../engine/produce.js';
 import type { TableProfile } from '../engine/profile.js';
@@ -18,6 +19,14 @@ export interface Operations {
   rows: {
     request: { readonly source: TableSource; readonly rows: RowsRequest };
     answer: RowsPage | null;
+  };
+  compare: {
+    request: {
+      readonly base: TableSource;
+      readonly head: TableSource;
+      readonly page: CompareRequest;
+    };
+    answer: ComparePage;
   };
   profile: {
     request: { readonly source: TableSource; readonly sizeBytes: number };
@@ -63,6 +72,7 @@ export type WorkerRequest =
 export type WorkerFailure =
   | { readonly kind: 'problem'; readonly code: TableProblemCode; readonly detail: string }
   | { readonly kind: 'invalid'; readonly detail: string }
+  | { readonly kind: 'incomparable'; readonly detail: string }
   | { readonly kind: 'gone' }
   | { readonly kind: 'internal'; readonly detail: string };
 

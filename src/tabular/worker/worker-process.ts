@@ -6,7 +6,7 @@ import path from 'node:path';
 import type { Readable } from 'node:stream';
 import type { EngineLimits } from '../engine/session.js';
 import { Unavailable } from '../../core/problems.js';
-import { InvalidRequest, TableProblem } from '../engine/table-problem.js';
+import { InvalidRequest, NotComparable, TableProblem } from '../engine/table-problem.js';
 import type {
   OperationName,
   Operations,
@@ -243,6 +243,8 @@ function errorOf(failure: WorkerFailure): Error {
       return new TableProblem(failure.code, failure.detail);
     case 'invalid':
       return new InvalidRequest(failure.detail);
+    case 'incomparable':
+      return new NotComparable(failure.detail);
     case 'gone':
       return new SourceGone('The file is no longer there.');
     case 'internal':

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { open, unlink } from 'node:fs/promises';
 import type { StagedObject, StagingSink } from '../../../core/contracts/storage-backend.js';
 import { FILE_MODE, type DiskThreads } from './disk-threads.js';
-import { StreamedFile } from './streamed-file.js';
+import { openDirect, StreamedFile } from './streamed-file.js';
 import { asStorageError } from './system-errors.js';
 
 /** Up to this size a file is kept until it is whole, and then written in one go. */
@@ -53,7 +53,7 @@ export class LocalStagingSink implements StagingSink {
     const handle = await open(this.filePath, flags, FILE_MODE).catch((error: unknown) => {
       throw asStorageError(error);
     });
-    const file = new StreamedFile(handle);
+    const file = new StreamedFile(handle, await openDirect(this.filePath).catch(() => null));
     // Handed over here, before whoever waits for the file to be open can add to it.
     for (const batch of this.kept.splice(0)) file.write(batch).catch(() => {});
     return file;

@@ -1,15 +1,17 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { mkdtemp, open, readFile, rm, type FileHandle } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { StorageFull } from '../../../core/contracts/artifact-producer.js';
-import { StreamedFile } from './streamed-file.js';
+import { openDirect, StreamedFile } from './streamed-file.js';
 
 const MEBIBYTE = 1024 * 1024;
 
 /** A file whose steps fail where they are told to, and which counts them. */
 class FaultyFile {
   syncs = 0;
+  writtenBytes = 0;
   failSync: (sync: number) => Error | null = () => null;
   failWrite: () => Error | null = () => null;
   /** How much one write takes at the most. */
@@ -20,6 +22,7 @@ class FaultyFile {
   async write(buffer: Buffer, offset: number, length: number, position: number) {
     const failure = this.failWrite();
     if (failure) throw failure;
+    this.writtenBytes += Math.min(length, this.mostBytes);
     return this.file.write(buffer, offset, Math.min(length, this.mostBytes), position);
   }
 
@@ -42,7 +45,7 @@ describe('StreamedFile', () => {
   beforeEach(async () => {
     root = await mkdtemp(path.join(tmpdir(), 'varve-streamed-'));
     file = new FaultyFile(await open(path.join(root, 'file'), 'wx'));
-    streamed = new StreamedFile(file as unknown as FileHandle);
+    streamed = new StreamedFile(file as unknown as FileHandle, null);
   });
 
   afterEach(() => rm(root, { recursive: true }));
@@ -87,5 +90,53 @@ describe('StreamedFile', () => {
     await expect(streamed.finish()).rejects.toThrow(StorageFull);
     await streamed.close();
     await streamed.close();
+  });
+
+  describe('past the page cache', () => {
+    const bytes = randomBytes(3 * MEBIBYTE + 5000);
+    let direct: FaultyFile;
+
+    beforeEach(async () => {
+      direct = new FaultyFile(await open(path.join(root, 'file'), 'r+'));
+      streamed = new StreamedFile(file as unknown as FileHandle, direct as unknown as FileHandle);
+    });
+
+    async function writeAll(): Promise<Buffer> {
+      // Memory of its own, from its beginning.
+      const memory = Buffer.from(Uint8Array.from(bytes).buffer);
+      for (let at = 0; at < memory.length; at += MEBIBYTE) {
+        await streamed.write(memory.subarray(at, at + MEBIBYTE));
+      }
+      await streamed.finish();
+      return readFile(path.join(root, 'file'));
+    }
+
+    it('writes whole blocks, and the rest as ever', async () => {
+      expect((await writeAll()).equals(bytes)).toBe(true);
+      expect(direct.writtenBytes).toBe(3 * MEBIBYTE + 4096);
+      expect(file.writtenBytes).toBe(5000 - 4096);
+    });
+
+    it('goes on as ever where the system takes only a part', async () => {
+      direct.mostBytes = 1000;
+      expect((await writeAll()).equals(bytes)).toBe(true);
+      expect(file.writtenBytes).toBeGreaterThan(3 * MEBIBYTE);
+    });
+
+    it('goes on as ever where the file system turns out not to have that way', async () => {
+      direct.failWrite = () => Object.assign(new Error('alignment'), { code: 'EINVAL' });
+      expect((await writeAll()).equals(bytes)).toBe(true);
+      expect(file.writtenBytes).toBe(bytes.length);
+    });
+
+    it('says when there is no room', async () => {
+      direct.failWrite = () => Object.assign(new Error('full'), { code: 'ENOSPC' });
+      await expect(writeAll()).rejects.toThrow(StorageFull);
+      await streamed.close();
+    });
+
+    it('is open only where there is a file', async () => {
+      await expect(openDirect(path.join(root, 'nothing'))).rejects.toThrow('ENOENT');
+    });
   });
 });

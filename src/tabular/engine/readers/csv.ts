@@ -1,5 +1,5 @@
 import { guessDelimiter, fieldCounts } from '../csv-dialect.js';
-import { decodeHead, guessEncoding, plainTextFile, type Head } from '../plain-text.js';
+import { decodeHead, guessEncoding, gzipProves, plainTextFile, type Head } from '../plain-text.js';
 import type { Session } from '../session.js';
 import type { ReaderOptions, TableFormat } from '../source.js';
 import { identifier, literal } from '../sql-text.js';
@@ -37,6 +37,7 @@ export const csvReader: DatasetReader = {
       files: [file],
       options: { ...options, header: sniffed.header },
       guessed,
+      prove: gzipProves(head),
     };
   },
 };

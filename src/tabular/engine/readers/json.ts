@@ -1,5 +1,5 @@
 import { DuckDBTypeId } from '@duckdb/node-api';
-import { decodeHead, guessEncoding, plainTextFile } from '../plain-text.js';
+import { decodeHead, guessEncoding, gzipProves, plainTextFile } from '../plain-text.js';
 import type { EngineColumn } from '../session.js';
 import { identifier, literal } from '../sql-text.js';
 import { TableProblem } from '../table-problem.js';
@@ -34,6 +34,7 @@ export const jsonReader: DatasetReader = {
       files: [file],
       options: { ...source.options, format, encoding },
       guessed: source.options.encoding === undefined ? ['encoding'] : [],
+      prove: gzipProves(head),
     };
   },
 };

@@ -10,12 +10,20 @@ export interface Relation {
   readonly format: TableFormat;
   /** What stands after FROM. */
   readonly from: string;
+  /** A column that is in no list of them: each row's number, from 0. Where there is none, rows are counted. */
+  readonly rowNumber?: string;
   /** The files that reading it opens. */
   readonly files: readonly string[];
   /** How it is read, guesses included. */
   readonly options: ReaderOptions;
   /** Which of the options were guessed. */
   readonly guessed: readonly (keyof ReaderOptions)[];
+  /**
+   * Has the file's bytes proven as far as its format allows, when all of it is read.
+   * @returns whether all of its data stand under checksums of the format, which fit
+   * @throws TableProblem
+   */
+  readonly prove?: () => Promise<boolean>;
   /** The sheets of the workbook that it is one of. */
   readonly sheets?: readonly string[];
 }
