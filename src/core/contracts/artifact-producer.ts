@@ -53,7 +53,7 @@ export interface Registration {
   readonly holder: UserId | null;
   /**
    * The caller refers to each of the contents once, by rows that it writes in the same transaction:
-   * counted here, at once. Only without a holder.
+   * counted here, at once, and told of by whatever the caller publishes. Only without a holder.
    */
   readonly isReferredTo?: boolean;
 }

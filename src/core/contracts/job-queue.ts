@@ -12,6 +12,8 @@ export interface JobOptions {
   readonly maxAttempts?: number;
   /** Who asked for it and may see and cancel it; nobody for the server's own. */
   readonly createdBy?: UserId | null;
+  /** One of very many that nobody asks after: once completed it is no longer listed. */
+  readonly isTransient?: boolean;
 }
 
 /** What a running job may do besides its work. */

@@ -285,6 +285,7 @@ export const EVENT_SCHEMAS: Readonly<Record<string, JsonObject>> = {
       sizeBytes: { type: 'number' },
     },
     required: ['fileId', 'sha256', 'sizeBytes'],
+    description: "Of what came into a version with an archive, only the version's event tells.",
   },
   'metrics.evaluation.started': {
     type: 'object',

@@ -84,6 +84,7 @@ export interface EventCatalog {
     digest: string;
     kind: 'fast-forward' | 'merge';
   };
+  /** Of what came into a version with an archive, only the version's event tells. */
   'file.uploaded': { fileId: number; sha256: string; sizeBytes: number };
   'file.deduplicated': { fileId: number; sha256: string; sizeBytes: number };
   'file.deleted': { fileId: number; sha256: string; sizeBytes: number };

@@ -150,7 +150,7 @@ async function target(tx: Tx, to: { time?: string; cursor?: string }): Promise<L
       { at: 'cursor', message: 'or time must be given, and only one of them' },
     ]);
   }
-  const newest = await edge(tx, 'ORDER BY transaction_id DESC, position DESC', []);
+  const newest = await edge(tx, 'ORDER BY e.transaction_id DESC, e.position DESC', []);
   if (to.cursor !== undefined) {
     const position = parseCursor(to.cursor);
     if (position && !isAfter(position, newest ?? LOG_START)) return position;
@@ -158,14 +158,17 @@ async function target(tx: Tx, to: { time?: string; cursor?: string }): Promise<L
       { at: 'cursor', message: `is after the newest event, ${toCursor(newest ?? LOG_START)}` },
     ]);
   }
-  const first = await edge(tx, 'WHERE time >= $1 ORDER BY transaction_id, position', [to.time]);
+  const first = await edge(tx, 'WHERE e.time >= $1 ORDER BY e.transaction_id, e.position', [
+    to.time,
+  ]);
   if (!first) return newest ?? LOG_START;
   return { ...first, position: String(BigInt(first.position) - 1n) };
 }
 
 async function edge(tx: Tx, which: string, parameters: unknown[]): Promise<LogPosition | null> {
   const [row] = await tx.query<LogPosition>(
-    `SELECT transaction_id::text AS "transactionId", position::text FROM events ${which} LIMIT 1`,
+    `SELECT e.transaction_id::text AS "transactionId", e.position::text FROM events e
+     ${which} LIMIT 1`,
     parameters,
   );
   return row ?? null;

@@ -42,18 +42,29 @@ export class GraphileJobQueue implements JobQueue {
     options: JobOptions = {},
   ): Promise<JobId> {
     const { delayMs = 0, key = null, maxAttempts = DEFAULT_ATTEMPTS, createdBy = null } = options;
+    const { isTransient = false } = options;
     // A job with the same key that has not started becomes this one: its row stays, and with it
     // the id that others may be polling.
     const [job] = await tx.query<{ id: JobId; replaced: string | null }>(
-      `INSERT INTO jobs (kind, job_key, payload, max_attempts, created_by, correlation_id, run_after)
-       VALUES ($1, $2, $3, $4, $5, $6, now() + $7 * interval '1 millisecond')
+      `INSERT INTO jobs (kind, job_key, payload, max_attempts, created_by, correlation_id, run_after,
+         is_transient)
+       VALUES ($1, $2, $3, $4, $5, $6, now() + $7 * interval '1 millisecond', $8)
        ON CONFLICT (kind, job_key) WHERE state = 'queued' AND job_key IS NOT NULL DO UPDATE SET
          payload = excluded.payload, max_attempts = excluded.max_attempts,
          created_by = excluded.created_by, correlation_id = excluded.correlation_id,
-         run_after = excluded.run_after, attempts = 0, error = NULL,
-         progress_percent = 0, progress_message = ''
+         run_after = excluded.run_after, is_transient = excluded.is_transient, attempts = 0,
+         error = NULL, progress_percent = 0, progress_message = ''
        RETURNING id, queue_job_id AS replaced`,
-      [kind, key, payload, maxAttempts, createdBy, RequestContext.requestId(), delayMs],
+      [
+        kind,
+        key,
+        payload,
+        maxAttempts,
+        createdBy,
+        RequestContext.requestId(),
+        delayMs,
+        isTransient,
+      ],
     );
     if (!job) throw new Error('The job was not inserted.');
     // A worker that has just picked the replaced one up finds that the row names another, and

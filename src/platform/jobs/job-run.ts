@@ -26,6 +26,7 @@ interface BegunRow {
   payload: JsonObject;
   correlation_id: string | null;
   created_by: UserId | null;
+  is_transient: boolean;
 }
 
 /** The run ended for others: somebody cancelled the job, or another process has taken it over. */
@@ -35,6 +36,9 @@ export class RunLost extends Error {
     this.name = 'RunLost';
   }
 }
+
+/** The row, as long as it is at the run's attempt; its parameters are the run's `identity`. */
+const THIS_ATTEMPT = `id = $1 AND queue_job_id = $2 AND attempts = $3 AND state = 'running'`;
 
 /** Text that PostgreSQL stores and a user can read. */
 function plain(text: string): string {
@@ -67,7 +71,7 @@ export class JobRun implements RunIdentity {
           `UPDATE jobs SET state = 'running', attempts = $3,
              started_at = coalesce(started_at, now()), progress_percent = 0, progress_message = ''
            WHERE id = $1 AND queue_job_id = $2 AND state IN ('queued', 'running')
-           RETURNING id, payload, correlation_id, created_by`,
+           RETURNING id, payload, correlation_id, created_by, is_transient`,
           [payload.jobId, queueJob.id, queueJob.attempts],
         )
       : await pool.query<BegunRow>(
@@ -76,7 +80,7 @@ export class JobRun implements RunIdentity {
            VALUES ($1, '{}', 'running', $3, $4, $2, now())
            ON CONFLICT (queue_job_id) DO UPDATE SET state = 'running', attempts = $3
              WHERE jobs.state IN ('queued', 'running')
-           RETURNING id, payload, correlation_id, created_by`,
+           RETURNING id, payload, correlation_id, created_by, is_transient`,
           [kind, queueJob.id, queueJob.attempts, queueJob.max_attempts],
         );
     return rows[0] ? new JobRun(pool, kind, rows[0], queueJob) : null;
@@ -131,7 +135,13 @@ export class JobRun implements RunIdentity {
   }
 
   /** @returns false where the run is lost */
-  complete(result: JsonObject | null): Promise<boolean> {
+  async complete(result: JsonObject | null): Promise<boolean> {
+    if (this.row.is_transient) {
+      const { rowCount } = await this.pool.query(`DELETE FROM jobs WHERE ${THIS_ATTEMPT}`, [
+        ...this.identity,
+      ]);
+      return rowCount === 1;
+    }
     return this.update(
       `state = 'completed', finished_at = now(), progress_percent = 100, error = NULL, result = $4`,
       [result],
@@ -167,11 +177,14 @@ export class JobRun implements RunIdentity {
     return rows[0]?.over ?? true;
   }
 
+  private get identity(): unknown[] {
+    return [this.jobId, this.queueJob.id, this.queueJob.attempts];
+  }
+
   private async update(assignments: string, values: unknown[]): Promise<boolean> {
     const { rowCount } = await this.pool.query(
-      `UPDATE jobs SET ${assignments}
-       WHERE id = $1 AND queue_job_id = $2 AND attempts = $3 AND state = 'running'`,
-      [this.jobId, this.queueJob.id, this.queueJob.attempts, ...values],
+      `UPDATE jobs SET ${assignments} WHERE ${THIS_ATTEMPT}`,
+      [...this.identity, ...values],
     );
     return rowCount === 1;
   }

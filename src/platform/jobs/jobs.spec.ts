@@ -152,6 +152,23 @@ describe('jobs', () => {
     await eventually(async () => expect(await queueSize()).toBe(0));
   });
 
+  it('lists a transient job while it waits, and when it has failed, but not once it is done', async () => {
+    const done: unknown[] = [];
+    const app = await replica({
+      note: async ({ name }) => {
+        if (name === 'fails') throw new Error('as it was told to');
+        done.push(name);
+      },
+    });
+    const options = { isTransient: true, maxAttempts: 1 };
+    const failed = await enqueue(app, 'note', { name: 'fails' }, options);
+    const id = await enqueue(app, 'note', { name: 'works' }, options);
+    expect(await inState(failed, 'failed')).toMatchObject({ error: 'as it was told to' });
+    await eventually(async () => expect(await row(id)).toBeUndefined());
+    expect(done).toEqual(['works']);
+    await eventually(async () => expect(await queueSize()).toBe(0));
+  });
+
   it('never does a job whose transaction has rolled back', async () => {
     const done: unknown[] = [];
     const app = await replica({ note: async ({ name }) => void done.push(name) });

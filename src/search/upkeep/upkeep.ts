@@ -87,7 +87,7 @@ export class SearchUpkeep implements OnModuleInit, OnApplicationBootstrap {
   private async mark(datasets: readonly DatasetId[]): Promise<PromiseSettledResult<void>[]> {
     await this.unitOfWork.run(async (tx) => {
       await mark(tx, datasets);
-      await this.jobs.enqueue(tx, UPDATE, {}, { key: UPDATE });
+      await this.jobs.enqueue(tx, UPDATE, {}, { key: UPDATE, isTransient: true });
     });
     return datasets.map(() => ({ status: 'fulfilled', value: undefined }));
   }

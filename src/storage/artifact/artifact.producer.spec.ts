@@ -605,8 +605,17 @@ describe("registering in the caller's transaction", () => {
     await eventually(async () =>
       (await keysUnder(backend, 'staging/')).length === 0 ? true : null,
     );
+    const ids = first.map(({ fileId }) => fileId);
+    // Whoever refers to them tells of them: they were no upload.
+    expect(
+      await dataSource.query(
+        `SELECT 1 FROM events WHERE type = 'file.uploaded'
+           AND (data->>'fileId')::integer = ANY ($1::integer[])`,
+        [ids],
+      ),
+    ).toEqual([]);
     // Nothing refers to them in truth: the laws would miss it.
-    await dataSource.query('UPDATE files SET reference_count = 0, unreferenced_since = now()');
+    await dataSource.query('DELETE FROM files WHERE id = ANY ($1::integer[])', [ids]);
   });
 
   it('counts a hold or a reference, not both', async () => {

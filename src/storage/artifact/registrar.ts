@@ -113,7 +113,8 @@ export class Registrar {
       ),
     );
     const kept = entries.filter(({ staged }) => !failures.has(rows.of(staged.sha256).id));
-    await this.publish(tx, kept, uploads, rows);
+    // What a version refers to from the start came with it: the version's event tells of it.
+    if (!areReferredTo) await this.publish(tx, kept, uploads, rows);
     await this.recordUploads(tx, kept, rows);
     return {
       outcomes: entries.map((entry) => {

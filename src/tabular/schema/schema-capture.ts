@@ -50,7 +50,7 @@ export class SchemaCapture implements OnModuleInit {
         tx,
         CAPTURE,
         { datasetId, versionNumber },
-        { key: `version-${datasetId}-${versionNumber}` },
+        { key: `version-${datasetId}-${versionNumber}`, isTransient: true },
       ),
     );
   }
