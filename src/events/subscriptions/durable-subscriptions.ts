@@ -1,18 +1,25 @@
-import { Injectable, Logger } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
+import type { Counter } from 'prom-client';
+import { EVENT_BROKER, type EventBroker } from '../../core/contracts/event-broker.js';
 import type {
   EventHandler,
   EventSubscription,
   SubscriptionOptions,
 } from '../../core/contracts/event-bus.js';
 import { checkEventPattern } from '../../core/events/event-pattern.js';
+import { Metrics } from '../../platform/metrics/metrics.js';
+import { BrokerSource } from '../brokers/broker-source.js';
+import { Relay } from '../brokers/relay.js';
 import { BusConnections, POLL_MS } from '../bus-connections.js';
 import { HandlerCalls } from '../handler-calls.js';
 import { LiveFeed } from '../live-feed.js';
-import type { LogPosition } from '../log/log-position.js';
+import { RELAY } from '../log/event-log.js';
+import { LOG_START, type LogPosition } from '../log/log-position.js';
 import { LogReader } from '../log/log-reader.js';
 import { durableSubscription, type DurableSubscription } from './durable-subscription.js';
+import type { LeaseHolder } from './lease-holder.js';
 import { SubscriptionRunner } from './subscription-runner.js';
 import { SubscriptionStore } from './subscription-store.js';
 
@@ -20,15 +27,26 @@ import { SubscriptionStore } from './subscription-store.js';
 export const LEASE_MS = 10_000;
 const RENEWAL_MS = LEASE_MS / 4;
 
-/** The durable subscriptions that this process can run, and those of them that it does. */
+/** What is yet to be written into the database: what a subscription wants, and from where. */
+interface Registration {
+  readonly pattern: string;
+  readonly from: LogPosition;
+}
+
+/**
+ * The durable subscriptions that this process can run, and those of them that it does; where there is
+ * a broker, its relay as well.
+ */
 @Injectable()
 export class DurableSubscriptions {
   private readonly logger = new Logger(DurableSubscriptions.name);
   private readonly holder = `${hostname()}/${process.pid}/${randomUUID()}`;
   private readonly declared = new Map<string, DurableSubscription>();
-  private readonly runners = new Map<string, SubscriptionRunner>();
-  /** Declared, and not yet known to be in the database: from where they begin. */
-  private readonly unregistered = new Map<string, LogPosition>();
+  private readonly runners = new Map<string, LeaseHolder>();
+  /** Declared, and not yet known to be in the database. */
+  private readonly unregistered = new Map<string, Registration>();
+  private readonly relayed: Counter;
+  private readonly taken: Counter<'from'>;
   private renewedAt = 0;
   private tending: Promise<void> = Promise.resolve();
   private tick: NodeJS.Timeout | undefined;
@@ -41,7 +59,19 @@ export class DurableSubscriptions {
     private readonly reader: LogReader,
     private readonly feed: LiveFeed,
     private readonly calls: HandlerCalls,
-  ) {}
+    @Inject(EVENT_BROKER) private readonly broker: EventBroker | null,
+    metrics: Metrics,
+  ) {
+    this.relayed = metrics.counter(
+      'varve_events_relayed_total',
+      'Events that this process has given to the broker',
+    );
+    this.taken = metrics.counter(
+      'varve_events_taken_total',
+      'Events that durable subscriptions took where there is a broker: from it, or from the log',
+      ['from'],
+    );
+  }
 
   /** @throws InvalidEventPattern */
   subscribe(
@@ -51,7 +81,8 @@ export class DurableSubscriptions {
   ): EventSubscription {
     checkEventPattern(pattern);
     const { name } = options;
-    if (this.declared.has(name)) throw new Error(`Two subscriptions are named ${name}.`);
+    if (this.declared.has(name) || name === RELAY)
+      throw new Error(`Two subscriptions are named ${name}.`);
     const subscription = durableSubscription(pattern, handler, options);
     this.declared.set(name, subscription);
     if (this.started) {
@@ -74,6 +105,7 @@ export class DurableSubscriptions {
   async start(): Promise<void> {
     this.started = true;
     for (const subscription of this.declared.values()) this.open(subscription);
+    if (this.broker) this.openRelay(this.broker);
     this.forget = this.connections.onRing(() => {
       for (const runner of this.runners.values()) runner.ring();
     });
@@ -94,10 +126,20 @@ export class DurableSubscriptions {
   private open(subscription: DurableSubscription): void {
     const from = this.feed.position;
     if (!from) throw new Error('The feed starts before the subscriptions.');
-    this.unregistered.set(subscription.name, from);
+    const { name, pattern } = subscription;
+    const { broker, reader } = this;
+    this.unregistered.set(name, { pattern, from });
+    const count = (from: 'broker' | 'log', events: number) => this.taken.inc({ from }, events);
+    const sourceFor = (ring: () => void) =>
+      broker ? new BrokerSource(broker, name, reader, ring, count) : reader;
+    this.runners.set(name, new SubscriptionRunner(subscription, this.store, sourceFor, this.calls));
+  }
+
+  private openRelay(broker: EventBroker): void {
+    this.unregistered.set(RELAY, { pattern: '**', from: LOG_START });
     this.runners.set(
-      subscription.name,
-      new SubscriptionRunner(subscription, this.store, this.reader, this.calls),
+      RELAY,
+      new Relay(broker, this.store, this.reader, (events) => this.relayed.inc(events)),
     );
   }
 
@@ -113,14 +155,13 @@ export class DurableSubscriptions {
   }
 
   private async register(): Promise<void> {
-    const groups = Map.groupBy(this.unregistered.keys(), (name) => this.unregistered.get(name)!);
-    for (const [from, names] of groups) {
-      const subscriptions = names.map((name) => this.declared.get(name)!);
+    const groups = Map.groupBy(this.unregistered, ([, { from }]) => from);
+    for (const [from, group] of groups) {
       await this.store.register(
-        subscriptions.map(({ name, pattern }) => ({ name, pattern })),
+        group.map(([name, { pattern }]) => ({ name, pattern })),
         from,
       );
-      for (const name of names) this.unregistered.delete(name);
+      for (const [name] of group) this.unregistered.delete(name);
     }
   }
 
