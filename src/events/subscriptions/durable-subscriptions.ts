@@ -12,7 +12,8 @@ import { HandlerCalls } from '../handler-calls.js';
 import { LiveFeed } from '../live-feed.js';
 import type { LogPosition } from '../log/log-position.js';
 import { LogReader } from '../log/log-reader.js';
-import { durableSubscription, type DurableSubscription } from './durable-subscription.js';
+import { durableSubscription } from './durable-subscription.js';
+import type { LeasedRunner } from './leased-runner.js';
 import { SubscriptionRunner } from './subscription-runner.js';
 import { SubscriptionStore } from './subscription-store.js';
 
@@ -20,13 +21,20 @@ import { SubscriptionStore } from './subscription-store.js';
 export const LEASE_MS = 10_000;
 const RENEWAL_MS = LEASE_MS / 4;
 
+/** What this process can run once it has the lease on it. */
+interface Declared {
+  readonly name: string;
+  readonly pattern: string;
+  readonly run: () => LeasedRunner;
+}
+
 /** The durable subscriptions that this process can run, and those of them that it does. */
 @Injectable()
 export class DurableSubscriptions {
   private readonly logger = new Logger(DurableSubscriptions.name);
   private readonly holder = `${hostname()}/${process.pid}/${randomUUID()}`;
-  private readonly declared = new Map<string, DurableSubscription>();
-  private readonly runners = new Map<string, SubscriptionRunner>();
+  private readonly declared = new Map<string, Declared>();
+  private readonly runners = new Map<string, LeasedRunner>();
   /** Declared, and not yet known to be in the database: from where they begin. */
   private readonly unregistered = new Map<string, LogPosition>();
   private renewedAt = 0;
@@ -51,15 +59,24 @@ export class DurableSubscriptions {
   ): EventSubscription {
     checkEventPattern(pattern);
     const { name } = options;
-    if (this.declared.has(name)) throw new Error(`Two subscriptions are named ${name}.`);
     const subscription = durableSubscription(pattern, handler, options);
-    this.declared.set(name, subscription);
-    if (this.started) {
-      this.open(subscription);
-      // Not only at the next tick: whoever subscribes wants to be told now.
-      this.tending = this.tending.then(() => this.tend());
-    }
+    this.declare(
+      name,
+      pattern,
+      () => new SubscriptionRunner(subscription, this.store, this.reader, this.calls),
+    );
     return { name, pattern };
+  }
+
+  /** Has a position in the log run by one process at a time; `run` makes what does so here. */
+  declare(name: string, pattern: string, run: () => LeasedRunner): void {
+    if (this.declared.has(name)) throw new Error(`Two subscriptions are named ${name}.`);
+    const declared = { name, pattern, run };
+    this.declared.set(name, declared);
+    if (!this.started) return;
+    this.open(declared);
+    // Not only at the next tick: whoever subscribes wants to be told now.
+    this.tending = this.tending.then(() => this.tend());
   }
 
   /** Handles no more here. The position stays, for whoever subscribes by the name again. */
@@ -73,7 +90,7 @@ export class DurableSubscriptions {
 
   async start(): Promise<void> {
     this.started = true;
-    for (const subscription of this.declared.values()) this.open(subscription);
+    for (const declared of this.declared.values()) this.open(declared);
     this.forget = this.connections.onRing(() => {
       for (const runner of this.runners.values()) runner.ring();
     });
@@ -91,14 +108,11 @@ export class DurableSubscriptions {
     await Promise.all([...this.runners.values()].map((runner) => runner.stop()));
   }
 
-  private open(subscription: DurableSubscription): void {
+  private open({ name, run }: Declared): void {
     const from = this.feed.position;
     if (!from) throw new Error('The feed starts before the subscriptions.');
-    this.unregistered.set(subscription.name, from);
-    this.runners.set(
-      subscription.name,
-      new SubscriptionRunner(subscription, this.store, this.reader, this.calls),
-    );
+    this.unregistered.set(name, from);
+    this.runners.set(name, run());
   }
 
   /** Keeps what is held, takes what nobody holds. What fails is done a second later. */

@@ -7,6 +7,7 @@ import type { LogEntry } from '../log/event-log.js';
 import type { LogPosition } from '../log/log-position.js';
 import { PAGE, type LogReader } from '../log/log-reader.js';
 import { backoffMs, type DurableSubscription } from './durable-subscription.js';
+import type { LeasedRunner } from './leased-runner.js';
 import { runInOrder, type Outcome, type Task } from './ordered-run.js';
 import type {
   Lease,
@@ -42,7 +43,7 @@ interface Held {
 }
 
 /** Handles the events of one durable subscription, for as long as this process has the lease. */
-export class SubscriptionRunner {
+export class SubscriptionRunner implements LeasedRunner {
   private readonly logger = new Logger(SubscriptionRunner.name);
   private readonly alarm = new Alarm();
   private held: Held | null = null;
@@ -71,7 +72,6 @@ export class SubscriptionRunner {
     this.alarm.ring();
   }
 
-  /** @param endsAt when the lease ends at the earliest, by this process's clock */
   take(lease: Lease, endsAt: number): void {
     const deaths = lease.attempts - 1;
     this.held = {
