@@ -7,7 +7,7 @@ import type { LogEntry } from '../log/event-log.js';
 import type { LogPosition } from '../log/log-position.js';
 import type { LogReader } from '../log/log-reader.js';
 import { backoffMs } from '../subscriptions/durable-subscription.js';
-import type { LeasedRunner } from '../subscriptions/leased-runner.js';
+import type { LeaseHolder } from '../subscriptions/lease-holder.js';
 import type {
   Lease,
   Passed,
@@ -34,7 +34,7 @@ interface Held {
  * Sends the log to a remote bus, in its order and in batches, for as long as this process has the
  * lease. What was sent and not written down is sent again, which the remote knows by the ids.
  */
-export class ForwardRunner implements LeasedRunner {
+export class ForwardRunner implements LeaseHolder {
   private readonly logger = new Logger(ForwardRunner.name);
   private readonly alarm = new Alarm();
   private readonly stopping = new AbortController();

@@ -1,5 +1,6 @@
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { Metrics } from '../../platform/metrics/metrics.js';
+import { LOG_START } from '../log/log-position.js';
 import { LogReader } from '../log/log-reader.js';
 import { DurableSubscriptions } from '../subscriptions/durable-subscriptions.js';
 import { SubscriptionStore } from '../subscriptions/subscription-store.js';
@@ -30,10 +31,7 @@ export class Forwarding implements OnModuleInit {
     );
     // Of its own for each remote: another one is not where this one was.
     const name = `events.forward ${remote.address}`;
-    this.subscriptions.declare(
-      name,
-      '**',
-      () => new ForwardRunner(name, remote, this.store, this.reader, forwarded),
-    );
+    const run = () => new ForwardRunner(name, remote, this.store, this.reader, forwarded);
+    this.subscriptions.declare({ name, pattern: '**', from: LOG_START, run });
   }
 }
