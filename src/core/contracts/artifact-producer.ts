@@ -156,7 +156,9 @@ export class StorageFull extends Problem {
     title: 'The storage is full',
   };
 
-  constructor() {
-    super('There is no room left for this content; nothing was stored. Free space and try again.');
+  constructor(
+    detail = 'There is no room left for this content; nothing was stored. Free space and try again.',
+  ) {
+    super(detail);
   }
 }
