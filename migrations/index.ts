@@ -21,6 +21,7 @@ import { RecordedMetrics1763600000087 } from './1763600000087-recorded-metrics.j
 import { StorageQuotas1763600000090 } from './1763600000090-storage-quotas.js';
 import { JobFailures1763600000095 } from './1763600000095-job-failures.js';
 import { LeanerCommits1763600000100 } from './1763600000100-leaner-commits.js';
+import { ResultSources1763600000096 } from './1763600000096-result-sources.js';
 
 /** Every migration, in order. */
 export const MIGRATIONS = [
@@ -47,4 +48,5 @@ export const MIGRATIONS = [
   StorageQuotas1763600000090,
   JobFailures1763600000095,
   LeanerCommits1763600000100,
+  ResultSources1763600000096,
 ];

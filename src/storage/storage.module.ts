@@ -50,6 +50,7 @@ import { UploadHoldEntity } from './upload-hold.entity.js';
     bind(CONTENT_DISPOSAL, SqlContentDisposal),
     SqlStorageQuotas,
     bind(STORAGE_QUOTAS, SqlStorageQuotas),
+    QuotasService,
     ContentLookup,
     { provide: DownloadBuffers, useFactory: () => new DownloadBuffers() },
     {
@@ -65,7 +66,6 @@ import { UploadHoldEntity } from './upload-hold.entity.js';
     ObjectDeletions,
     Collector,
     CollectionService,
-    QuotasService,
   ],
   exports: [
     STORAGE_BACKEND,

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Readable } from 'node:stream';
+import type { TableSourceFile } from '../core/contracts/tables.js';
 import { UNIT_OF_WORK, type UnitOfWork } from '../core/contracts/unit-of-work.js';
 import {
   VERSION_READER,
@@ -12,12 +13,12 @@ import type { OutputFormat } from './engine/output.js';
 import type { NamedSource, QueryAnswer } from './engine/query.js';
 import { readerOptionsOf } from './reader-options.js';
 import { TableReader } from './schema/table-reader.js';
-import { TableFiles, asProblem, type TableFile } from './table-files.js';
+import { TableFiles, asProblem, sourceOf, type TableFile } from './table-files.js';
 import { TableWorkers } from './table-workers.js';
 import type { WorkerPool } from './worker/worker-pool.js';
 
 /** A table that a query names, and the file that it is. */
-interface NamedFile extends Pick<TableFile, 'entry' | 'options'> {
+interface NamedFile extends TableFile {
   readonly name: string;
 }
 
@@ -41,7 +42,11 @@ export class QueriesService {
     ref: string,
     query: { sql: string; format: OutputFormat },
     signal: AbortSignal,
-    consume: (result: Readable, answered: Promise<QueryAnswer>) => Promise<T>,
+    consume: (
+      result: Readable,
+      answered: Promise<QueryAnswer>,
+      sources: readonly TableSourceFile[],
+    ) => Promise<T>,
     pool: WorkerPool = this.workers.queries,
   ): Promise<T> {
     try {
@@ -59,7 +64,9 @@ export class QueriesService {
           if (!source) throw new Error('A table was lent without its file.');
           return { name, source };
         });
-        return pool.stream('query', { ...query, tables: named }, signal, consume);
+        return pool.stream('query', { ...query, tables: named }, signal, (result, answered) =>
+          consume(result, answered, tables.map(sourceOf)),
+        );
       });
     } catch (error) {
       throw asProblem(error, 'the query');
@@ -75,7 +82,7 @@ export class QueriesService {
         const [entry, sheet] = await this.entryNamed(name, (path) =>
           this.versions.entry(tx, version.id, path),
         );
-        files.push({ name, entry, options: readerOptionsOf(entry.metadata, sheet) });
+        files.push({ name, version, entry, options: readerOptionsOf(entry.metadata, sheet) });
       }
       return files;
     });

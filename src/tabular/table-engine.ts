@@ -5,12 +5,13 @@ import type {
   TableEngine,
   TableFileFormat,
   TableRef,
+  TableSourceFile,
   TableWork,
 } from '../core/contracts/tables.js';
 import type { JsonObject } from '../core/json.js';
 import { QueriesService } from './queries.service.js';
 import { TableReader } from './schema/table-reader.js';
-import { TableFiles, asProblem, type TableFile } from './table-files.js';
+import { TableFiles, asProblem, sourceOf, type TableFile } from './table-files.js';
 import { NotATable } from './table.problems.js';
 import { TableWorkers } from './table-workers.js';
 
@@ -28,7 +29,11 @@ export class WorkerTableEngine implements TableEngine {
     work: TableWork,
     format: TableFileFormat,
     signal: AbortSignal,
-    consume: (table: Readable, whole: Promise<unknown>) => Promise<T>,
+    consume: (
+      table: Readable,
+      whole: Promise<unknown>,
+      sources: readonly TableSourceFile[],
+    ) => Promise<T>,
   ): Promise<T> {
     if (work.kind === 'select') {
       const { datasetId, ref, sql } = work;
@@ -48,7 +53,7 @@ export class WorkerTableEngine implements TableEngine {
           'produce',
           { work: task, tables: sources, format },
           signal,
-          consume,
+          (table, whole) => consume(table, whole, tables.map(sourceOf)),
         ),
       );
     } catch (error) {
@@ -56,13 +61,17 @@ export class WorkerTableEngine implements TableEngine {
     }
   }
 
-  async report(kind: ReportKind, table: TableRef, signal: AbortSignal): Promise<JsonObject> {
+  async report(
+    kind: ReportKind,
+    table: TableRef,
+    signal: AbortSignal,
+  ): Promise<{ report: JsonObject; sources: TableSourceFile[] }> {
     const file = await this.open(table);
     const report = await this.files.lend(file, file.wholeSample, (source) =>
       this.workers.jobs.ask('report', { source, kind }, signal),
     );
     if (!report) throw new NotATable(table.path);
-    return report;
+    return { report, sources: [sourceOf(file)] };
   }
 
   private async open({

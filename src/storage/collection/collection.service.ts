@@ -7,7 +7,7 @@ import type { JobId, UserId } from '../../core/ids.js';
 import type { JsonObject } from '../../core/json.js';
 import { CONFIG, type Config } from '../../platform/config/config.js';
 import { Metrics } from '../../platform/metrics/metrics.js';
-import { QuotasService } from '../quotas/quotas.service.js';
+import { SqlStorageQuotas } from '../quotas/sql-storage-quotas.js';
 import { Collector } from './collector.js';
 
 const COLLECT = 'storage.collect';
@@ -22,7 +22,7 @@ export class CollectionService implements OnModuleInit {
     @Inject(UNIT_OF_WORK) private readonly unitOfWork: UnitOfWork,
     @Inject(CONFIG) private readonly config: Pick<Config, 'GC_SCHEDULE'>,
     private readonly collector: Collector,
-    private readonly quotas: QuotasService,
+    private readonly quotas: SqlStorageQuotas,
     metrics: Metrics,
   ) {
     this.freed = metrics.counter(

@@ -1,11 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { HolderType } from '../../core/contracts/storage-quotas.js';
-import {
-  UNIT_OF_WORK,
-  type Reader,
-  type Tx,
-  type UnitOfWork,
-} from '../../core/contracts/unit-of-work.js';
+import { UNIT_OF_WORK, type Reader, type UnitOfWork } from '../../core/contracts/unit-of-work.js';
 import { NotFound } from '../../core/problems.js';
 import { countUsed, type Holder } from './quota-usage.js';
 import { SqlStorageQuotas } from './sql-storage-quotas.js';
@@ -55,14 +50,6 @@ export class QuotasService {
       ]);
       return this.read(tx, holder);
     });
-  }
-
-  /**
-   * Has every holder counted anew by the next one who adds something: what was given back is free
-   * again then, and a charge that a change of settings left too low does not stay so.
-   */
-  async forgetCharges(tx: Tx): Promise<void> {
-    await tx.query('DELETE FROM storage_usage');
   }
 
   private async read(tx: Reader, holder: Holder): Promise<Quota> {

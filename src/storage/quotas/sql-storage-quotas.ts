@@ -124,6 +124,14 @@ export class SqlStorageQuotas implements StorageQuotas {
     }
   }
 
+  /**
+   * Has every holder counted anew by the next one who adds something: what was given back is free
+   * again then, and a charge that a change of settings left too low does not stay so.
+   */
+  async forgetCharges(tx: Tx): Promise<void> {
+    await tx.query('DELETE FROM storage_usage');
+  }
+
   private async charge(tx: Tx, charge: Charge): Promise<void> {
     const { holder, limit, sizeBytes, files, heldAnew, isTold } = charge;
     const key = [holder.type, holder.id];

@@ -1,7 +1,6 @@
 import {
   DuckDBTypeId,
   type DuckDBDecimalType,
-  type DuckDBDecimalValue,
   type DuckDBType,
   type DuckDBVector,
 } from '@duckdb/node-api';
@@ -10,7 +9,6 @@ import {
   Bool,
   DateDay,
   Decimal,
-  Field,
   Float32,
   Float64,
   Int16,
@@ -31,15 +29,8 @@ import {
   type Data,
   type DataType,
 } from 'apache-arrow';
-
-/** Gathers one column of a record batch. */
-export interface ArrowColumn {
-  readonly field: Field;
-  /** Adds a vector's first rows. */
-  append(vector: DuckDBVector, rows: number): void;
-  /** Gives what was gathered, and begins anew. */
-  take(rows: number): Data;
-}
+import { BytesColumn } from './arrow-bytes.js';
+import { Column, rawOf, type ArrowColumn, type Common } from './arrow-column.js';
 
 type Numbers =
   | Int8Array
@@ -98,76 +89,6 @@ export function arrowColumn(name: string, type: DuckDBType, capacity: number): A
   return new BytesColumn(name, isBinary ? new Binary() : new Utf8(), capacity);
 }
 
-/** Which rows have a value: a bitmap like the engine's own. */
-class Validity {
-  private readonly bits: Uint8Array;
-  private filled = 0;
-  private hasNulls = false;
-
-  constructor(capacity: number) {
-    this.bits = new Uint8Array(capacity / 8);
-  }
-
-  append(vector: DuckDBVector, rows: number): void {
-    const { data } = (vector as unknown as { validity: { data: BigUint64Array | null } }).validity;
-    const at = this.filled >> 3;
-    const bytes = (rows + 7) >> 3;
-    if (data) {
-      this.hasNulls = true;
-      this.bits.set(new Uint8Array(data.buffer, data.byteOffset, bytes), at);
-    } else this.bits.fill(0xff, at, at + bytes);
-    this.filled += rows;
-  }
-
-  take(): Uint8Array | null {
-    const bits = this.hasNulls ? this.bits.slice(0, (this.filled + 7) >> 3) : null;
-    this.filled = 0;
-    this.hasNulls = false;
-    return bits;
-  }
-}
-
-abstract class Column implements ArrowColumn {
-  readonly field: Field;
-  protected readonly validity: Validity;
-  protected filled = 0;
-
-  constructor(
-    name: string,
-    protected readonly type: DataType,
-    capacity: number,
-  ) {
-    this.field = new Field(name, type, true);
-    this.validity = new Validity(capacity);
-  }
-
-  append(vector: DuckDBVector, rows: number): void {
-    this.validity.append(vector, rows);
-    this.copy(vector, rows);
-    this.filled += rows;
-  }
-
-  take(rows: number): Data {
-    const nullBitmap = this.validity.take();
-    const data = this.dataOf({
-      length: rows,
-      nullCount: nullBitmap ? -1 : 0,
-      ...(nullBitmap && { nullBitmap }),
-    });
-    this.filled = 0;
-    return data;
-  }
-
-  protected abstract copy(vector: DuckDBVector, rows: number): void;
-  protected abstract dataOf(common: {
-    length: number;
-    nullCount: number;
-    nullBitmap?: Uint8Array;
-  }): Data;
-}
-
-type Common = Parameters<Column['dataOf']>[0];
-
 class FixedColumn extends Column {
   constructor(
     name: string,
@@ -183,7 +104,7 @@ class FixedColumn extends Column {
   }
 
   protected override dataOf(common: Common): Data {
-    const data = this.values.slice(0, common.length);
+    const data = this.values.subarray(0, common.length);
     return makeData({ type: this.type, ...common, data } as never);
   }
 }
@@ -197,87 +118,56 @@ class BooleanColumn extends Column {
   }
 
   protected override copy(vector: DuckDBVector, rows: number): void {
+    const { buffer, byteOffset } = rawOf(vector).dataView;
+    const values = new Uint8Array(buffer, byteOffset, rows);
     for (let row = 0; row < rows; row += 1) {
       const at = this.filled + row;
       const bit = 1 << (at & 7);
       const byte = this.bits[at >> 3] as number;
-      this.bits[at >> 3] = vector.getItem(row) === true ? byte | bit : byte & ~bit;
+      this.bits[at >> 3] = values[row] === 1 ? byte | bit : byte & ~bit;
     }
   }
 
   protected override dataOf(common: Common): Data {
-    const data = this.bits.slice(0, (common.length + 7) >> 3);
+    const data = this.bits.subarray(0, (common.length + 7) >> 3);
     return makeData({ type: new Bool(), ...common, data });
   }
 }
 
+/** Decimals: two to sixteen bytes each, by their width, which Arrow wants as four words of 32 bits. */
 class DecimalColumn extends Column {
-  private readonly words: BigUint64Array;
+  private readonly words: Int32Array;
 
   constructor(name: string, { width, scale }: DuckDBDecimalType, capacity: number) {
     super(name, new Decimal(scale, width, 128), capacity);
-    this.words = new BigUint64Array(capacity * 2);
+    this.words = new Int32Array(capacity * 4);
   }
 
   protected override copy(vector: DuckDBVector, rows: number): void {
-    for (let row = 0; row < rows; row += 1) {
-      const item = vector.getItem(row) as DuckDBDecimalValue | null;
-      const value = item?.value ?? 0n;
-      const at = 2 * (this.filled + row);
-      this.words[at] = BigInt.asUintN(64, value);
-      this.words[at + 1] = BigInt.asUintN(64, value >> 64n);
+    const { buffer, byteOffset, byteLength } = rawOf(vector).dataView;
+    const itemBytes = byteLength / vector.itemCount;
+    const values =
+      itemBytes === 2
+        ? new Int16Array(buffer, byteOffset, rows)
+        : new Int32Array(buffer, byteOffset, (rows * itemBytes) / 4);
+    if (itemBytes === 16) this.words.set(values, 4 * this.filled);
+    else this.extend(values, itemBytes === 8 ? 2 : 1);
+  }
+
+  /** Fills the words above a value with its sign. */
+  private extend(values: Int16Array | Int32Array, wordsEach: 1 | 2): void {
+    for (let from = 0, to = 4 * this.filled; from < values.length; from += wordsEach, to += 4) {
+      const low = values[from] as number;
+      const sign = (values[from + wordsEach - 1] as number) >> 31;
+      this.words[to] = low;
+      this.words[to + 1] = wordsEach === 2 ? (values[from + 1] as number) : sign;
+      this.words[to + 2] = sign;
+      this.words[to + 3] = sign;
     }
   }
 
   protected override dataOf(common: Common): Data {
-    const words = this.words.slice(0, common.length * 2);
-    return makeData({ type: this.type, ...common, data: new Uint32Array(words.buffer) } as never);
-  }
-}
-
-/** Texts and binary values: their bytes one after the other, and where each begins. */
-class BytesColumn extends Column {
-  private readonly offsets: Int32Array;
-  private bytes: Buffer = Buffer.allocUnsafe(64 * 1024);
-  private used = 0;
-
-  constructor(name: string, type: Utf8 | Binary, capacity: number) {
-    super(name, type, capacity);
-    this.offsets = new Int32Array(capacity + 1);
-  }
-
-  protected override copy(vector: DuckDBVector, rows: number): void {
-    for (let row = 0; row < rows; row += 1) {
-      const item = vector.getItem(row) as string | { bytes: Uint8Array } | null;
-      if (typeof item === 'string') this.addText(item);
-      else if (item) this.addBytes(item.bytes);
-      this.offsets[this.filled + row + 1] = this.used;
-    }
-  }
-
-  private addText(text: string): void {
-    // A UTF-16 unit takes three bytes of UTF-8 at the most.
-    this.reserve(text.length * 3);
-    this.used += this.bytes.write(text, this.used, 'utf8');
-  }
-
-  private addBytes(bytes: Uint8Array): void {
-    this.reserve(bytes.length);
-    this.bytes.set(bytes, this.used);
-    this.used += bytes.length;
-  }
-
-  private reserve(more: number): void {
-    if (this.used + more <= this.bytes.length) return;
-    const larger = Buffer.allocUnsafe(Math.max(this.bytes.length * 2, this.used + more));
-    this.bytes.copy(larger, 0, 0, this.used);
-    this.bytes = larger;
-  }
-
-  protected override dataOf(common: Common): Data {
-    const valueOffsets = this.offsets.slice(0, common.length + 1);
-    const data = Uint8Array.prototype.slice.call(this.bytes, 0, this.used);
-    this.used = 0;
-    return makeData({ type: this.type, ...common, valueOffsets, data } as never);
+    const data = new Uint32Array(this.words.buffer, 0, common.length * 4);
+    return makeData({ type: this.type, ...common, data } as never);
   }
 }

@@ -1,11 +1,14 @@
 import { RecordBatch, RecordBatchStreamWriter, Schema, Struct, makeData } from 'apache-arrow';
-import { arrowColumn, isDirect, type ArrowColumn } from './arrow-columns.js';
+import type { ArrowColumn } from './arrow-column.js';
+import { arrowColumn, isDirect } from './arrow-columns.js';
 import { jsonOf } from './projection.js';
 import type { EngineColumn, Session } from './session.js';
 import { identifier } from './sql-text.js';
 
 /** A record batch holds at most so many rows: large enough that its own head weighs nothing. */
 const ROWS_PER_BATCH = 65_536;
+/** It ends earlier where its texts are long, so that a batch's memory is bounded. */
+const BYTES_PER_BATCH = 8 * 1024 * 1024;
 
 /** What ends an Arrow stream: a continuation marker and no length. */
 const END = Buffer.from([0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
@@ -48,7 +51,9 @@ export async function* arrowStream(
     const wanted = Math.min(chunk.rowCount, Math.max(0, maximumRows - seen));
     seen += chunk.rowCount;
     // Bitmaps are put together byte by byte, so a batch grows by whole bytes of them only.
-    if (held % 8 !== 0 || held + wanted > ROWS_PER_BATCH) yield flush();
+    const heldBytes = buffers.reduce((sum, buffer) => sum + buffer.heldBytes, 0);
+    const isFull = held + wanted > ROWS_PER_BATCH || heldBytes > BYTES_PER_BATCH;
+    if (held % 8 !== 0 || isFull) yield flush();
     buffers.forEach((buffer, at) => buffer.append(chunk.getColumnVector(at), wanted));
     held += wanted;
   }

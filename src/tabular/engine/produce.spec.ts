@@ -57,6 +57,21 @@ describe('a random sample', () => {
     expect(await sample({ kind: 'random', rows: 100_000, seed: 2 })).toHaveLength(20_000);
   });
 
+  it('is the same whatever the table is stored as, and however its columns are called', async () => {
+    const method = { kind: 'random', rows: 300, seed: 7 } as const;
+    const wanted = await sample(method);
+    const lines = Array.from({ length: 20_000 }, (_, id) => `${id},x`).join('\n');
+    const csv = await folder.source('numbers.csv', `id,name\n${lines}\n`);
+    expect(await sample(method, [csv])).toEqual(wanted);
+    const named = await parquet('SELECT i AS id, -i AS "File_Row_Number" FROM range(20000) t(i)');
+    expect(await sample(method, [named])).toEqual(wanted);
+    const halves = [
+      await parquet('SELECT i AS id FROM range(9000) t(i)'),
+      await parquet('SELECT i AS id FROM range(9000, 20000) t(i)'),
+    ];
+    expect(await sample(method, halves)).toEqual(wanted);
+  });
+
   it('is of all parts of the table alike, however small it is', async () => {
     const bins = Array.from({ length: 10 }, () => 0);
     for (let seed = 0; seed < 60; seed += 1) {

@@ -2,6 +2,7 @@ import type { SampleMethod, TableFileFormat } from '../../core/contracts/tables.
 import { textOf } from '../schema/schema-diff.js';
 import { describeColumn } from './columns.js';
 import { writeResult } from './output.js';
+import type { Relation } from './readers/reader.js';
 import { openTable } from './readers/registry.js';
 import { RowDiff } from './row-diff.js';
 import { sampleSelect } from './sample.js';
@@ -27,15 +28,15 @@ export async function produceTable(session: Session, request: ProduceRequest): P
   for (const source of tables) {
     const relation = await openTable(session, source);
     if (!relation) throw new InvalidRequest(`${JSON.stringify(source.name)} is no table.`);
-    opened.push({ from: relation.from, columns: await session.columns(relation.from) });
+    const columns = await session.columns(relation.from);
+    opened.push({ from: relation.from, rowNumber: rowNumberOf(relation, columns), columns });
   }
   const [first, second] = opened;
   if (!first) throw new InvalidRequest('There is no table to read.');
   let select: string;
   if (work.kind === 'sample') {
     requireAlike(opened.map(({ columns }) => columns));
-    const from = `(${opened.map((table) => `SELECT * FROM ${table.from}`).join(' UNION ALL ')})`;
-    select = sampleSelect(from, first.columns, work.method);
+    select = await sampleSelect(session, opened, first.columns, work.method);
   } else {
     if (!second) throw new InvalidRequest('A comparison needs two tables.');
     const diff = new RowDiff(first, second, work.key);
@@ -44,6 +45,12 @@ export async function produceTable(session: Session, request: ProduceRequest): P
   }
   const columns = await session.columns(`(${select})`);
   await writeResult(session, select, columns, format, output);
+}
+
+/** What numbers a table's rows, unless a column of its own is called the same. */
+function rowNumberOf({ rowNumber }: Relation, columns: readonly EngineColumn[]): string | null {
+  const isHidden = columns.some(({ name }) => name.toLowerCase() === rowNumber);
+  return isHidden ? null : (rowNumber ?? null);
 }
 
 /** @throws InvalidRequest where tables that are to be read as one have other columns */

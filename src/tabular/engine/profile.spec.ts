@@ -71,6 +71,33 @@ describe('a profile', () => {
       minimum: -1e308,
       maximum: 1e308,
     });
+    const bins = columns[0]?.histogram?.bins ?? [];
+    expect(bins.reduce((sum, { count }) => sum + count, 0)).toBe(4);
+    expect(bins.at(-1)?.count).toBe(1);
+  });
+
+  it('counts a small table’s values and bins exactly', async () => {
+    const source = await parquet(
+      'counted.parquet',
+      `SELECT i - 50 AS n, CASE WHEN i % 4 = 0 THEN '' WHEN i % 4 = 1 THEN 'it''s' WHEN i % 4 = 2 THEN NULL
+         ELSE 'x' || i END AS t, 9007199254740993 + i % 2 AS near FROM range(101) t(i)`,
+    );
+    const { columns } = await profile(source);
+    const [n, t, near] = columns;
+    const bins = n?.histogram?.bins ?? [];
+    const numbers = Array.from({ length: 101 }, (_, i) => i - 50);
+    expect(bins.map(({ count }) => count)).toEqual(
+      bins.map(
+        ({ from, to }) =>
+          numbers.filter((each) => each >= from && (each < to || (each === 50 && to === 50)))
+            .length,
+      ),
+    );
+    expect(t?.frequent.slice(0, 2)).toEqual([
+      { value: '', count: 26 },
+      { value: "it's", count: 25 },
+    ]);
+    expect(near?.histogram?.bins.reduce((sum, { count }) => sum + count, 0)).toBe(101);
   });
 
   it('is there for every type', async () => {

@@ -161,31 +161,68 @@ async function secondPass(
   profiles: readonly ColumnProfile[],
 ): Promise<ColumnProfile[]> {
   const expressions = profiles.flatMap((profile, at) => {
-    const name = identifier((columns[at] as EngineColumn).name);
-    return [
-      ...profile.frequent.map(
-        ({ value }) => `count(*) FILTER (${name}::VARCHAR = ${literal(String(value as string))})`,
-      ),
-      ...(profile.histogram?.bins ?? []).map(
-        ({ from: low, to }, bin, all) =>
-          `count(*) FILTER (${name}::DOUBLE >= ${low} AND ${name}::DOUBLE ${bin === all.length - 1 ? '<=' : '<'} ${to})`,
-      ),
-    ];
+    const column = columns[at] as EngineColumn;
+    return [frequentCounts(column, profile), binCounts(column, profile)];
   });
-  if (expressions.length === 0) return [...profiles];
-  const counts = (await session.row<string[]>(`SELECT ${expressions.join(', ')} FROM ${from}`)).map(
-    Number,
+  if (expressions.every((expression) => expression === 'NULL')) return [...profiles];
+  const found = await session.row<(string | null)[]>(
+    `SELECT ${expressions.join(', ')} FROM ${from}`,
   );
-  let next = 0;
-  const take = () => counts[next++] ?? 0;
-  return profiles.map((profile) => {
-    const frequent = profile.frequent
-      .map(({ value }) => ({ value, count: take() }))
-      .toSorted((a, b) => b.count - a.count);
-    const histogram = profile.histogram && {
+  const counted = found.map((text) => JSON.parse(text ?? '[]') as unknown);
+  return profiles.map((profile, at) => ({
+    ...profile,
+    frequent: withCounts(profile.frequent, counted[2 * at] as Counted[]),
+    histogram: profile.histogram && {
       approximate: false,
-      bins: profile.histogram.bins.map((bin) => ({ ...bin, count: take() })),
-    };
-    return { ...profile, frequent, histogram };
-  });
+      bins: withBinCounts(profile.histogram.bins, counted[2 * at + 1] as number[]),
+    },
+  }));
+}
+
+interface Counted {
+  readonly key: string;
+  readonly value: number;
+}
+
+/** How often each of the frequent values is there; the engine adds a count of all others at the end. */
+function frequentCounts({ name }: EngineColumn, { frequent }: ColumnProfile): string {
+  if (frequent.length === 0) return 'NULL';
+  const values = frequent.map(({ value }) => literal(String(value as string))).join(', ');
+  return `to_json(map_entries(histogram_exact(${identifier(name)}::VARCHAR, [${values}])))::VARCHAR`;
+}
+
+function withCounts(frequent: ColumnProfile['frequent'], counted: readonly Counted[]) {
+  const counts = new Map(
+    counted.slice(0, frequent.length).map(({ key, value }) => [key, value] as const),
+  );
+  return frequent
+    .map(({ value }) => ({ value, count: counts.get(String(value as string)) ?? 0 }))
+    .toSorted((a, b) => b.count - a.count);
+}
+
+/**
+ * How many values lie in each bin. Bins of the engine hold their upper end where ours hold their lower:
+ * of the negated values it is the same one.
+ */
+function binCounts({ name, type }: EngineColumn, { histogram }: ColumnProfile): string {
+  if (!histogram) return 'NULL';
+  const edges = lowerEdges(histogram.bins).map((edge) => -edge);
+  const filter = isFloat(logicalType(type)) ? ` FILTER (isfinite(${identifier(name)}))` : '';
+  return `to_json(map_values(histogram(-(${identifier(name)}::DOUBLE), [${edges.join(', ')}]::DOUBLE[])${filter}))::VARCHAR`;
+}
+
+/** Where bins begin, from above: those of numbers that are close to each other may begin at the same. */
+const lowerEdges = (bins: readonly HistogramBin[]): number[] =>
+  [...new Set(bins.map(({ from }) => from))].toReversed();
+
+function withBinCounts(bins: readonly HistogramBin[], counts: readonly number[]): HistogramBin[] {
+  const left = new Map(lowerEdges(bins).map((edge, at) => [edge, counts[at] ?? 0]));
+  return bins
+    .toReversed()
+    .map((bin) => {
+      const count = left.get(bin.from) ?? 0;
+      left.delete(bin.from);
+      return { ...bin, count };
+    })
+    .toReversed();
 }

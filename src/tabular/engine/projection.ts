@@ -46,7 +46,7 @@ export function jsonOf(sql: string, type: DuckDBType): string {
   }
   if (id === DuckDBTypeId.BLOB) return `to_base64(${sql})`;
   const kind = logicalType(type);
-  if (kind === 'timestamp') return `replace(${sql}::VARCHAR, ' ', 'T')`;
+  if (kind === 'timestamp') return timestampText(sql, type);
   if (kind === 'timestamptz') return utcText(sql);
   return nestedJson(sql, type) ?? `${sql}::VARCHAR`;
 }
@@ -54,6 +54,16 @@ export function jsonOf(sql: string, type: DuckDBType): string {
 /** NaN and the infinities as JavaScript writes them. */
 function floatText(sql: string): string {
   return `CASE WHEN isnan(${sql}) THEN 'NaN' WHEN ${sql} > 0 THEN 'Infinity' ELSE '-Infinity' END`;
+}
+
+/** Whole seconds of four-digit years are most of them, and take half as long as what fits every timestamp. */
+function timestampText(sql: string, type: DuckDBType): string {
+  const isWhole =
+    type.typeId === DuckDBTypeId.TIMESTAMP_NS
+      ? `epoch_ns(${sql}) % 1000000000 = 0`
+      : `epoch_us(${sql}) % 1000000 = 0`;
+  const isPlain = `${isWhole} AND year(${sql}) BETWEEN 1000 AND 9999`;
+  return `CASE WHEN ${isPlain} THEN strftime(${sql}, '%Y-%m-%dT%H:%M:%S') ELSE replace(${sql}::VARCHAR, ' ', 'T') END`;
 }
 
 function utcText(sql: string): string {
@@ -116,7 +126,7 @@ function csvOf(sql: string, type: DuckDBType): string {
     return `CASE WHEN isfinite(${sql}) THEN ${sql}::VARCHAR WHEN ${sql} IS NOT NULL THEN ${floatText(sql)} END`;
   }
   if (kind === 'binary') return `to_base64(${sql})`;
-  if (kind === 'timestamp') return `replace(${sql}::VARCHAR, ' ', 'T')`;
+  if (kind === 'timestamp') return timestampText(sql, type);
   if (kind === 'timestamptz') return utcText(sql);
   const nested = nestedJson(sql, type);
   return nested === null ? sql : `${nested}::VARCHAR`;

@@ -51,6 +51,9 @@ describe('rows as JSON', () => {
          TIMESTAMPTZ '2026-11-20 12:30:00+02' tz, TIME '01:02:03' t, '\\x00\\xFF'::BLOB bin,
          [9007199254740993, 1] l, {'n': 'NaN'::DOUBLE, 'b': 9007199254740993} s,
          MAP {'k': 9007199254740993} m, NULL::BIGINT nobig, NULL::DOUBLE nodouble, NULL::INTEGER[] nolist,
+         TIMESTAMP '2026-11-20 12:30:00' whole, TIMESTAMP '0001-02-03 04:05:06' early,
+         TIMESTAMP 'infinity' never, TIMESTAMP '1969-12-31 23:59:59.5' AS prior, NULL::TIMESTAMP nowhen,
+         TIMESTAMP_NS '2026-11-20 12:30:00.000000001' ns, TIMESTAMP_S '2026-11-20 12:30:00' s0,
          true AS yes, 'x' "__proto__", INTERVAL 1 DAY iv, uuid '00000000-0000-0000-0000-000000000001' u`,
     );
     const text = Buffer.from((await page(source)).body).toString();
@@ -68,6 +71,13 @@ describe('rows as JSON', () => {
       half: 0.5,
       d: '2026-11-20',
       ts: '2026-11-20T12:30:00.25',
+      whole: '2026-11-20T12:30:00',
+      early: '0001-02-03T04:05:06',
+      never: 'infinity',
+      prior: '1969-12-31T23:59:59.5',
+      nowhen: null,
+      ns: '2026-11-20T12:30:00.000000001',
+      s0: '2026-11-20T12:30:00',
       tz: '2026-11-20T10:30:00Z',
       t: '01:02:03',
       bin: 'AP8=',
@@ -190,6 +200,40 @@ describe('rows as Arrow', () => {
     expect(String(table.get(4998)?.toJSON()['price'])).toBe('4998');
     expect(table.get(4997)?.toJSON()['big']).toBeNull();
     expect(Number(table.get(1)?.toJSON()['ts'])).toBe(Date.UTC(2026, 0, 1, 0, 0, 1));
+  });
+
+  it('hold every value, whatever its length and width', async () => {
+    const source = await parquet(
+      'widths.parquet',
+      `SELECT i, CASE WHEN i % 5 > 0 THEN repeat('ä', (i * 7 % 40)::INTEGER) || i END AS text,
+         CASE WHEN i % 3 > 0 THEN encode(repeat('b', (i % 20)::INTEGER)) END AS bin,
+         CASE WHEN i % 4 > 0 THEN i % 2 = 0 END AS flag,
+         (-i / 10)::DECIMAL(4,1) AS d2, (-i / 10)::DECIMAL(9,1) AS d4,
+         (-i * 10000000000)::DECIMAL(18,0) AS d8, (-i * 10000000000)::DECIMAL(30,0) AS d16
+       FROM range(400) t(i)`,
+    );
+    const { body } = await page(source, { format: 'arrow', limit: 400 });
+    const rows = tableFromIPC(body).toArray() as Record<string, unknown>[];
+    expect(rows).toHaveLength(400);
+    rows.forEach((row, i) => {
+      const { text, bin, flag, d2, d4, d8, d16 } = row;
+      expect(text).toBe(i % 5 > 0 ? 'ä'.repeat((i * 7) % 40) + i : null);
+      expect(bin && Buffer.from(bin as Uint8Array).toString()).toBe(
+        i % 3 > 0 ? 'b'.repeat(i % 20) : null,
+      );
+      expect(flag).toBe(i % 4 > 0 ? i % 2 === 0 : null);
+      const signed = (words: unknown) => {
+        const [first = 0, second = 0, third = 0, fourth = 0] = words as Uint32Array;
+        const low = (BigInt(second) << 32n) | BigInt(first);
+        return BigInt.asIntN(128, (((BigInt(fourth) << 32n) | BigInt(third)) << 64n) | low);
+      };
+      expect([d2, d4, d8, d16].map(signed)).toEqual([
+        -BigInt(i),
+        -BigInt(i),
+        -BigInt(i) * 10_000_000_000n,
+        -BigInt(i) * 10_000_000_000n,
+      ]);
+    });
   });
 
   it('are a stream without rows where there are none', async () => {

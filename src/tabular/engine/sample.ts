@@ -1,28 +1,27 @@
 import type { SampleMethod } from '../../core/contracts/tables.js';
 import { findColumn } from './filter-sql.js';
-import type { EngineColumn } from './session.js';
+import { ROW, numberedRows, rowCount, type NumberedTable } from './numbered-rows.js';
+import type { EngineColumn, Session } from './session.js';
 import { identifier, literal } from './sql-text.js';
 
-const ROW = '"varve row"';
-
 /**
- * The SELECT that chooses rows of a table. Chance is a hash of each row's number and the seed: every set
- * of rows is as likely, however few, on any number of threads, and the same seed chooses the same.
+ * The SELECT that chooses rows of tables of the same columns. Chance is a hash of each row's number and
+ * the seed: every set of rows is as likely, however few, on any number of threads, and the same seed
+ * chooses the same.
  * @throws InvalidFilter for columns that are not there
  */
-export function sampleSelect(
-  from: string,
+export async function sampleSelect(
+  session: Session,
+  tables: readonly NumberedTable[],
   columns: readonly EngineColumn[],
   method: SampleMethod,
-): string {
-  const numbered = `(SELECT *, row_number() OVER () AS ${ROW} FROM ${from})`;
+): Promise<string> {
+  const numbered = await numberedRows(session, tables);
   const names = columns.map(({ name }) => identifier(name)).join(', ');
   const inOrder = (rows: string) => `SELECT ${names} FROM (${rows}) ORDER BY ${ROW}`;
   switch (method.kind) {
     case 'random':
-      return inOrder(
-        `SELECT * FROM ${numbered} ORDER BY ${chance(method.seed)}, ${ROW} LIMIT ${method.rows}`,
-      );
+      return inOrder(random(numbered, await rowCount(session, tables), method));
     case 'bernoulli':
       return inOrder(
         `SELECT * FROM ${numbered} WHERE ${chance(method.seed)}::DOUBLE < ${method.share * 2 ** 64}`,
@@ -34,7 +33,7 @@ export function sampleSelect(
     case 'stratified':
       return inOrder(stratified(numbered, columns, method));
     case 'first':
-      return `SELECT ${names} FROM ${from} LIMIT ${method.rows}`;
+      return `SELECT ${names} FROM ${numbered} LIMIT ${method.rows}`;
     case 'top': {
       const column = identifier(findColumn(columns, method.column).name);
       const direction = method.descending ? 'DESC' : 'ASC';
@@ -59,6 +58,20 @@ export function sampleSelect(
  */
 function chance(seed: number): string {
   return `hash(hash(${ROW}, ${seed}::BIGINT))`;
+}
+
+/**
+ * The rows whose chance is smallest. Only those below a bound are sorted: on the average it leaves
+ * `most` rows, which is so far above what is wanted that fewer remain once in 10^14 samples (Chernoff).
+ */
+function random(
+  numbered: string,
+  total: number,
+  { rows, seed }: Extract<SampleMethod, { kind: 'random' }>,
+): string {
+  const most = rows + 10 * Math.sqrt(rows) + 50;
+  const few = most < total ? `WHERE ${chance(seed)}::DOUBLE < ${(most / total) * 2 ** 64}` : '';
+  return `SELECT * FROM ${numbered} ${few} ORDER BY ${chance(seed)}, ${ROW} LIMIT ${rows}`;
 }
 
 /** Each stratum gets its share in whole rows; what is left over goes to the largest remainders. */

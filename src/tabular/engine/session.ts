@@ -15,6 +15,9 @@ export interface EngineLimits {
   readonly scratchBytes: number;
 }
 
+/** How much of a result is made while what came before is still being used. */
+const STREAMED_AHEAD = '16MiB';
+
 /** A column as the engine knows it. */
 export interface EngineColumn {
   readonly name: string;
@@ -44,6 +47,7 @@ export class Session {
     });
     const connection = await instance.connect();
     await connection.run("SET TimeZone = 'UTC'");
+    await connection.run(`SET streaming_buffer_size = '${STREAMED_AHEAD}'`);
     return new Session(instance, connection, limits);
   }
 

@@ -74,6 +74,7 @@ export type WorkerFailure =
   | { readonly kind: 'invalid'; readonly detail: string }
   | { readonly kind: 'incomparable'; readonly detail: string }
   | { readonly kind: 'gone' }
+  | { readonly kind: 'full' }
   | { readonly kind: 'internal'; readonly detail: string };
 
 export type WorkerAnswer =

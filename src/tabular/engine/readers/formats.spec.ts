@@ -22,10 +22,10 @@ import { writeXlsx } from 'hucre/xlsx';
 import { createWriteStream } from 'node:fs';
 import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
-import { crc32, deflateRawSync } from 'node:zlib';
 import Papa from 'papaparse';
 import readExcel from 'read-excel-file/node';
 import { TableFolder, expectProblem, publicData } from '../../../../test/builders/tables.js';
+import { zipOf } from '../../../../test/builders/zip-file.js';
 import { bigLong } from './avro-values.js';
 import { perform } from '../../worker/operations.js';
 import type { TableDescription } from '../describe.js';
@@ -77,35 +77,6 @@ const shape = ({ rowCount, columns }: TableDescription) => [
 
 const sum = (values: unknown[]) =>
   values.reduce<number>((total, value) => total + Number(value), 0);
-
-/** A zip archive with these parts. */
-function zipOf(parts: { name: string; content: string }[]): Buffer {
-  const bodies: Buffer[] = [];
-  const directory: Buffer[] = [];
-  let offset = 0;
-  for (const { name, content } of parts) {
-    const bytes = Buffer.from(content);
-    const packed = deflateRawSync(bytes);
-    const common = Buffer.alloc(26);
-    common.writeUInt16LE(20, 0);
-    common.writeUInt16LE(8, 4);
-    common.writeUInt32LE(crc32(bytes), 10);
-    common.writeUInt32LE(packed.length, 14);
-    common.writeUInt32LE(bytes.length, 18);
-    common.writeUInt16LE(name.length, 22);
-    bodies.push(Buffer.from('PK\x03\x04'), common, Buffer.from(name), packed);
-    const place = Buffer.alloc(14);
-    place.writeUInt32LE(offset, 10);
-    directory.push(Buffer.from('PK\x01\x02\x14\x00'), common, place, Buffer.from(name));
-    offset += 30 + name.length + packed.length;
-  }
-  const end = Buffer.alloc(18);
-  end.writeUInt16LE(parts.length, 4);
-  end.writeUInt16LE(parts.length, 6);
-  end.writeUInt32LE(Buffer.concat(directory).length, 8);
-  end.writeUInt32LE(offset, 12);
-  return Buffer.concat([...bodies, ...directory, Buffer.from('PK\x05\x06'), end]);
-}
 
 describe('read by other readers, public files hold the same', () => {
   it.each([

@@ -27,6 +27,7 @@ export const parquetReader: DatasetReader = {
     return {
       format,
       from: `read_parquet(${literal(path)})`,
+      rowNumber: 'file_row_number',
       files: [path],
       options: { format },
       guessed: [],

@@ -10,6 +10,8 @@ export interface Relation {
   readonly format: TableFormat;
   /** What stands after FROM. */
   readonly from: string;
+  /** A column that is in no list of them: each row's number, from 0. Where there is none, rows are counted. */
+  readonly rowNumber?: string;
   /** The files that reading it opens. */
   readonly files: readonly string[];
   /** How it is read, guesses included. */

@@ -1,0 +1,103 @@
+import type { DuckDBVector } from '@duckdb/node-api';
+import { Field, type Data, type DataType } from 'apache-arrow';
+
+/** Gathers one column of a record batch. */
+export interface ArrowColumn {
+  readonly field: Field;
+  /** How much was gathered of what has no fixed length. */
+  readonly heldBytes: number;
+  /** Adds a vector's first rows. */
+  append(vector: DuckDBVector, rows: number): void;
+  /** Gives what was gathered, and begins anew: what was given is good until rows are added again. */
+  take(rows: number): Data;
+}
+
+/** A vector as it lies in the engine's memory; the library's own way makes an object of each value. */
+export interface RawVector {
+  readonly dataView: DataView;
+  readonly validity: { readonly data: BigUint64Array | null };
+}
+
+export const rawOf = (vector: DuckDBVector): RawVector => vector as unknown as RawVector;
+
+/** A bit for each row that has a value; null where all have. */
+export function validBits(vector: DuckDBVector): Uint8Array | null {
+  const { data } = rawOf(vector).validity;
+  return data && new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+}
+
+/** Which rows have a value: a bitmap like the engine's own. */
+class Validity {
+  private readonly bits: Uint8Array;
+  private filled = 0;
+  private hasNulls = false;
+
+  constructor(capacity: number) {
+    this.bits = new Uint8Array(capacity / 8);
+  }
+
+  append(vector: DuckDBVector, rows: number): void {
+    const valid = validBits(vector);
+    const at = this.filled >> 3;
+    const bytes = (rows + 7) >> 3;
+    if (valid) {
+      this.hasNulls = true;
+      this.bits.set(valid.subarray(0, bytes), at);
+    } else this.bits.fill(0xff, at, at + bytes);
+    this.filled += rows;
+  }
+
+  take(): Uint8Array | null {
+    const bits = this.hasNulls ? this.bits.subarray(0, (this.filled + 7) >> 3) : null;
+    this.filled = 0;
+    this.hasNulls = false;
+    return bits;
+  }
+}
+
+/** What Arrow is told of every column. */
+export interface Common {
+  readonly length: number;
+  readonly nullCount: number;
+  readonly nullBitmap?: Uint8Array;
+}
+
+/** What all columns have in common: their validity, and how many rows they hold. */
+export abstract class Column implements ArrowColumn {
+  readonly field: Field;
+  protected readonly validity: Validity;
+  protected filled = 0;
+
+  get heldBytes(): number {
+    return 0;
+  }
+
+  constructor(
+    name: string,
+    protected readonly type: DataType,
+    capacity: number,
+  ) {
+    this.field = new Field(name, type, true);
+    this.validity = new Validity(capacity);
+  }
+
+  append(vector: DuckDBVector, rows: number): void {
+    this.validity.append(vector, rows);
+    this.copy(vector, rows);
+    this.filled += rows;
+  }
+
+  take(rows: number): Data {
+    const nullBitmap = this.validity.take();
+    const data = this.dataOf({
+      length: rows,
+      nullCount: nullBitmap ? -1 : 0,
+      ...(nullBitmap && { nullBitmap }),
+    });
+    this.filled = 0;
+    return data;
+  }
+
+  protected abstract copy(vector: DuckDBVector, rows: number): void;
+  protected abstract dataOf(common: Common): Data;
+}
