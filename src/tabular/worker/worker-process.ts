@@ -7,7 +7,12 @@ import type { Readable } from 'node:stream';
 import type { EngineLimits } from '../engine/session.js';
 import { StorageFull } from '../../core/contracts/artifact-producer.js';
 import { Unavailable } from '../../core/problems.js';
-import { InvalidRequest, NotComparable, TableProblem } from '../engine/table-problem.js';
+import {
+  InvalidRequest,
+  NotComparable,
+  TableProblem,
+  TypesTooNarrow,
+} from '../engine/table-problem.js';
 import type {
   OperationName,
   Operations,
@@ -247,6 +252,8 @@ function errorOf(failure: WorkerFailure): Error {
       return new InvalidRequest(failure.detail);
     case 'incomparable':
       return new NotComparable(failure.detail);
+    case 'types-too-narrow':
+      return new TypesTooNarrow(failure.detail);
     case 'gone':
       return new SourceGone('The file is no longer there.');
     case 'full':
