@@ -15,10 +15,11 @@ import { Relay } from '../brokers/relay.js';
 import { BusConnections, POLL_MS } from '../bus-connections.js';
 import { HandlerCalls } from '../handler-calls.js';
 import { LiveFeed } from '../live-feed.js';
+import type { EntrySource } from '../log/entry-source.js';
 import { RELAY } from '../log/event-log.js';
 import { LOG_START, type LogPosition } from '../log/log-position.js';
 import { LogReader } from '../log/log-reader.js';
-import { durableSubscription, type DurableSubscription } from './durable-subscription.js';
+import { durableSubscription } from './durable-subscription.js';
 import type { LeaseHolder } from './lease-holder.js';
 import { SubscriptionRunner } from './subscription-runner.js';
 import { SubscriptionStore } from './subscription-store.js';
@@ -33,6 +34,16 @@ interface Registration {
   readonly from: LogPosition;
 }
 
+/** Something with a position in the log that one process at a time moves on. */
+interface Declared {
+  readonly name: string;
+  readonly pattern: string;
+  /** Where it begins when it is new; with what comes, where nothing is said. */
+  readonly from?: LogPosition;
+  /** Makes what moves it on here, whenever this process has the lease. */
+  readonly run: () => LeaseHolder;
+}
+
 /**
  * The durable subscriptions that this process can run, and those of them that it does; where there is
  * a broker, its relay as well.
@@ -41,7 +52,7 @@ interface Registration {
 export class DurableSubscriptions {
   private readonly logger = new Logger(DurableSubscriptions.name);
   private readonly holder = `${hostname()}/${process.pid}/${randomUUID()}`;
-  private readonly declared = new Map<string, DurableSubscription>();
+  private readonly declared = new Map<string, Declared>();
   private readonly runners = new Map<string, LeaseHolder>();
   /** Declared, and not yet known to be in the database. */
   private readonly unregistered = new Map<string, Registration>();
@@ -81,16 +92,22 @@ export class DurableSubscriptions {
   ): EventSubscription {
     checkEventPattern(pattern);
     const { name } = options;
-    if (this.declared.has(name) || name === RELAY)
-      throw new Error(`Two subscriptions are named ${name}.`);
     const subscription = durableSubscription(pattern, handler, options);
-    this.declared.set(name, subscription);
-    if (this.started) {
-      this.open(subscription);
-      // Not only at the next tick: whoever subscribes wants to be told now.
-      this.tending = this.tending.then(() => this.tend());
-    }
+    const sourceFor = (ring: () => void) => this.sourceFor(name, ring);
+    const run = () => new SubscriptionRunner(subscription, this.store, sourceFor, this.calls);
+    this.declare({ name, pattern, run });
     return { name, pattern };
+  }
+
+  /** Has a position moved on by one process at a time. */
+  declare(declared: Declared): void {
+    const { name } = declared;
+    if (this.declared.has(name)) throw new Error(`Two subscriptions are named ${name}.`);
+    this.declared.set(name, declared);
+    if (!this.started) return;
+    this.open(declared);
+    // Not only at the next tick: whoever subscribes wants to be told now.
+    this.tending = this.tending.then(() => this.tend());
   }
 
   /** Handles no more here. The position stays, for whoever subscribes by the name again. */
@@ -103,9 +120,9 @@ export class DurableSubscriptions {
   }
 
   async start(): Promise<void> {
+    if (this.broker) this.declareRelay(this.broker);
     this.started = true;
-    for (const subscription of this.declared.values()) this.open(subscription);
-    if (this.broker) this.openRelay(this.broker);
+    for (const declared of this.declared.values()) this.open(declared);
     this.forget = this.connections.onRing(() => {
       for (const runner of this.runners.values()) runner.ring();
     });
@@ -123,24 +140,24 @@ export class DurableSubscriptions {
     await Promise.all([...this.runners.values()].map((runner) => runner.stop()));
   }
 
-  private open(subscription: DurableSubscription): void {
-    const from = this.feed.position;
+  private open({ name, pattern, run, ...declared }: Declared): void {
+    const from = declared.from ?? this.feed.position;
     if (!from) throw new Error('The feed starts before the subscriptions.');
-    const { name, pattern } = subscription;
-    const { broker, reader } = this;
     this.unregistered.set(name, { pattern, from });
-    const count = (from: 'broker' | 'log', events: number) => this.taken.inc({ from }, events);
-    const sourceFor = (ring: () => void) =>
-      broker ? new BrokerSource(broker, name, reader, ring, count) : reader;
-    this.runners.set(name, new SubscriptionRunner(subscription, this.store, sourceFor, this.calls));
+    this.runners.set(name, run());
   }
 
-  private openRelay(broker: EventBroker): void {
-    this.unregistered.set(RELAY, { pattern: '**', from: LOG_START });
-    this.runners.set(
-      RELAY,
-      new Relay(broker, this.store, this.reader, (events) => this.relayed.inc(events)),
-    );
+  private sourceFor(name: string, ring: () => void): EntrySource {
+    const { broker, reader } = this;
+    if (!broker) return reader;
+    const count = (from: 'broker' | 'log', events: number) => this.taken.inc({ from }, events);
+    return new BrokerSource(broker, name, reader, ring, count);
+  }
+
+  private declareRelay(broker: EventBroker): void {
+    const count = (events: number) => this.relayed.inc(events);
+    const run = () => new Relay(broker, this.store, this.reader, count);
+    this.declare({ name: RELAY, pattern: '**', from: LOG_START, run });
   }
 
   /** Keeps what is held, takes what nobody holds. What fails is done a second later. */
