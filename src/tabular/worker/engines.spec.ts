@@ -25,6 +25,20 @@ describe('engines that are kept ready', () => {
     second.close();
   });
 
+  it('serve again where nothing was done but reading', async () => {
+    const engines = new ReadyEngines();
+    const first = await engines.open(folder.limits);
+    await first.row('SELECT 1');
+    engines.close(first);
+    expect(await engines.open(folder.limits)).toBe(first);
+    first.isAsOpened = false;
+    engines.close(first);
+    const next = await engines.open(folder.limits);
+    expect(next).not.toBe(first);
+    next.close();
+    await nextTurn();
+  });
+
   it('are bound by the limits of the request that they are lent to', async () => {
     const engines = new ReadyEngines();
     engines.close(await engines.open(folder.limits));

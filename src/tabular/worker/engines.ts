@@ -12,9 +12,17 @@ export const freshEngines: Engines = {
   close: (session) => session.close(),
 };
 
-/** Has the next request's engine ready: to open one and to close it takes longer than most requests. */
+/** What an engine has read leaves holes in its memory: it is not kept for ever. */
+const MOST_USES = 250;
+
+/**
+ * Has the next request's engine ready: to open one and to close it takes longer than most requests. One
+ * in which nothing was done but reading is as good as a new one.
+ */
 export class ReadyEngines implements Engines {
   #next: { readonly limits: EngineLimits; readonly session: Promise<Session> } | null = null;
+
+  #uses = 0;
 
   async open(limits: EngineLimits): Promise<Session> {
     const next = this.#next;
@@ -28,10 +36,15 @@ export class ReadyEngines implements Engines {
 
   /** Once the answer is on its way: nobody waits for this. */
   close(session: Session): void {
+    const { limits } = session;
+    if (session.isAsOpened && !this.#next && (this.#uses += 1) < MOST_USES) {
+      this.#next = { limits, session: Promise.resolve(session) };
+      return;
+    }
+    this.#uses = 0;
     setImmediate(() => {
       session.close();
       if (this.#next) return;
-      const { limits } = session;
       this.#next = { limits, session: Session.open(limits) };
       // Whatever keeps it from opening is told to whoever needs it.
       this.#next.session.catch(() => undefined);

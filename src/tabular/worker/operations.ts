@@ -102,6 +102,7 @@ export async function inSession<T>(
   try {
     return await work(session);
   } catch (error) {
+    session.isAsOpened = false;
     throw error instanceof InvalidFilter ? error : asFileProblem(error);
   } finally {
     engines.close(session);
