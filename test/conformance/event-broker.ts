@@ -10,13 +10,14 @@ import { eventually } from '../builders/eventually.js';
 /** A broker to be tried, with nothing in its store, and what can be done to it. */
 export interface BrokerUnderTest {
   readonly broker: EventBroker;
+  readonly url: string;
   /** Another of the same URL, as another process would make. */
   another(): Promise<EventBroker>;
   /** Takes away all that the broker has of this one, as if its disk had been changed. */
   wipe(): Promise<void>;
   /** Cuts all connections and lets no new ones through, and ends that. */
-  cut(): Promise<void>;
-  mend(): Promise<void>;
+  readonly cut: () => Promise<void>;
+  readonly mend: () => Promise<void>;
   dispose(): Promise<void>;
 }
 
@@ -24,6 +25,10 @@ export interface BrokerTraits {
   /** Whether it refuses what comes from somebody who has missed what another has published. */
   readonly refusesTheOutrun: boolean;
 }
+
+/** The groups that a test may join: what it leaves behind can be taken away. */
+export const GROUPS = ['group', 'one', 'test.other/*>%'] as const;
+type Group = (typeof GROUPS)[number];
 
 const message = (n: number, text = ''): BrokerMessage => ({
   type: 'dataset.version.created',
@@ -81,7 +86,7 @@ export function describeEventBroker(
     let broker: EventBroker;
     let members: Member[];
 
-    const join = async (group: string, acknowledges = true, of = broker) => {
+    const join = async (group: Group, acknowledges = true, of = broker) => {
       const member = new Member(of, group, acknowledges);
       members.push(member);
       return member.attached();

@@ -118,7 +118,10 @@ export function failureOf(error: unknown): WorkerFailure {
     return { kind: 'invalid', detail: error.message };
   }
   if (error instanceof NotComparable) return { kind: 'incomparable', detail: error.message };
+  if (error instanceof TypesTooNarrow) return { kind: 'types-too-narrow', detail: error.message };
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
   if (code === 'ENOENT') return { kind: 'gone' };
+  if (code === 'ENOSPC' || /No space left on device/i.test(String(message)))
+    return { kind: 'full' };
   return { kind: 'internal', detail: String(message ?? error) };
 }
