@@ -1,7 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readFile, rm } from 'node:fs/promises';
-import { setPriority } from 'node:os';
+import { constants, getPriority, setPriority } from 'node:os';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import type { EngineLimits } from '../engine/session.js';
@@ -265,7 +265,7 @@ function errorOf(failure: WorkerFailure): Error {
 
 function lower(pid: number): void {
   try {
-    setPriority(pid, NICENESS);
+    setPriority(pid, Math.min(getPriority() + NICENESS, constants.priority.PRIORITY_LOW));
   } catch {
     // It has ended already, or the system does not let us: it does its work all the same.
   }

@@ -14,6 +14,7 @@ export interface SniffedFormats {
 
 /** Whole numbers that 64 bits may not hold; what stands behind a point or is an exponent is none. */
 const LONG_NUMBER = /(^|[^\d.])\d{19,}([^\d.]|$)/m;
+const ZONED = '\\d:\\d\\d.*([+-]\\d\\d(:?\\d\\d)?|[A-Za-z]+)\\s*$';
 const SAMPLE_ROWS = 20_480;
 const COLUMNS_PER_PASS = 500;
 
@@ -64,7 +65,11 @@ function misfitsOf({ name, type }: SniffedColumn, formats: SniffedFormats): [str
 
 /** A text as the engine's reader takes it for a time, or null. */
 function asTime(value: string, type: string, formats: SniffedFormats): string {
+  const asIs = `TRY_CAST(${value} AS ${type})`;
+  // Without a time and a zone in it, a text is no time in a zone, though the engine would give it one.
+  if (/TZ|TIME ZONE/.test(type))
+    return `CASE WHEN regexp_matches(${value}, '${ZONED}') THEN ${asIs} END`;
   const format = type === 'DATE' ? formats.dateFormat : formats.timestampFormat;
-  if (format === null || /TZ|TIME ZONE/.test(type)) return `TRY_CAST(${value} AS ${type})`;
+  if (format === null) return asIs;
   return `try_strptime(${value}, '${format.replaceAll("'", "''")}')`;
 }
