@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 /**
- * Boots the built server on a fresh data directory as `npm start` would, stores a file through it,
- * reads that back, and stops it with SIGTERM. Compiled ESM fails in ways that tests do not show.
+ * Boots what was built on fresh data directories: the server as `npm start` would, which stores a file
+ * and reads it back, and the event bus, which takes an event; and stops each with SIGTERM. Compiled
+ * ESM fails in ways that tests do not show.
  */
 const TOKEN = 'boot-check-administrator';
 
@@ -30,23 +31,40 @@ async function untilReady(url: string, alive: () => boolean): Promise<void> {
   throw new Error('the server never became ready');
 }
 
-const dataDir = await mkdtemp(path.join(tmpdir(), 'varve-boot-'));
-const port = await freePort();
-const server = spawn(process.execPath, [path.join(import.meta.dirname, '../src/main.js')], {
-  env: {
-    ...process.env,
-    DATA_DIR: dataDir,
-    PORT: String(port),
-    ADMIN_TOKEN: TOKEN,
-    LOG_LEVEL: 'warn',
-  },
-  stdio: 'inherit',
-});
-const exited = once(server, 'exit');
-try {
-  const url = `http://127.0.0.1:${port}`;
-  await untilReady(url, () => server.exitCode === null);
-  const headers = { Authorization: `Bearer ${TOKEN}` };
+/** Starts a program, lets `use` have it, and sees to it that SIGTERM ends it well. */
+async function boot(
+  program: string,
+  use: (url: string, headers: Record<string, string>) => Promise<void>,
+): Promise<void> {
+  const dataDir = await mkdtemp(path.join(tmpdir(), 'varve-boot-'));
+  const port = await freePort();
+  const child = spawn(process.execPath, [path.join(import.meta.dirname, '../src', program)], {
+    env: {
+      ...process.env,
+      DATA_DIR: dataDir,
+      PORT: String(port),
+      ADMIN_TOKEN: TOKEN,
+      LOG_LEVEL: 'warn',
+    },
+    stdio: 'inherit',
+  });
+  const exited = once(child, 'exit');
+  try {
+    const url = `http://127.0.0.1:${port}`;
+    await untilReady(url, () => child.exitCode === null);
+    await use(url, { Authorization: `Bearer ${TOKEN}` });
+  } finally {
+    child.kill('SIGTERM');
+    const [code] = (await exited) as [number | null];
+    await rm(dataDir, { recursive: true, force: true });
+    if (code !== 0) {
+      process.exitCode = 1;
+      console.error(`${program} ended with ${code}`);
+    }
+  }
+}
+
+await boot('main.js', async (url, headers) => {
   const stored = await fetch(`${url}/api/v1/files?name=boot.txt`, {
     method: 'POST',
     headers: { ...headers, 'Content-Type': 'text/plain' },
@@ -56,12 +74,13 @@ try {
   const { id } = (await stored.json()) as { id: number };
   const read = await fetch(`${url}/api/v1/files/${id}/content`, { headers });
   if ((await read.text()) !== 'it boots') throw new Error('the bytes came back changed');
-} finally {
-  server.kill('SIGTERM');
-  const [code] = (await exited) as [number | null];
-  await rm(dataDir, { recursive: true, force: true });
-  if (code !== 0) {
-    process.exitCode = 1;
-    console.error(`the server ended with ${code}`);
-  }
-}
+});
+
+await boot('event-bus.main.js', async (url, headers) => {
+  const published = await fetch(`${url}/api/v1/events`, {
+    method: 'POST',
+    headers: { ...headers, 'Content-Type': 'application/json' },
+    body: JSON.stringify({ type: 'boot.checked', data: {} }),
+  });
+  if (published.status !== 201) throw new Error(`publishing answered ${published.status}`);
+});

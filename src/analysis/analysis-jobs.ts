@@ -1,11 +1,7 @@
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { Readable } from 'node:stream';
 import { ACCESS_POLICY, type AccessPolicy } from '../core/contracts/access-policy.js';
-import {
-  ARTIFACT_PRODUCER,
-  type ArtifactProducer,
-  type StagedArtifact,
-} from '../core/contracts/artifact-producer.js';
+import { ARTIFACT_PRODUCER, type ArtifactProducer } from '../core/contracts/artifact-producer.js';
 import { EVENT_BUS, type EventBus } from '../core/contracts/event-bus.js';
 import {
   FailedForGood,
@@ -21,7 +17,7 @@ import type { JsonObject } from '../core/json.js';
 import type { Principal } from '../core/principal.js';
 import { Problem } from '../core/problems.js';
 import type { AnalysisOrder, SampleOrder } from './orders.js';
-import { ResultCommits } from './result-commits.js';
+import { ResultCommits, type Result } from './result-commits.js';
 
 const SAMPLE = 'analysis.sample';
 const ANALYSIS = 'analysis.analysis';
@@ -169,7 +165,7 @@ export class AnalysisJobs implements OnModuleInit {
   private async analysis(
     { datasetId, versionNumber, baseNumber, order }: Payload<AnalysisOrder>,
     signal: AbortSignal,
-  ): Promise<StagedArtifact> {
+  ): Promise<Result> {
     const ref = String(versionNumber);
     const origin = asJson({ analysis: { datasetId, versionNumber, baseNumber, kind: order.kind } });
     if (order.kind === 'select') {
@@ -182,13 +178,14 @@ export class AnalysisJobs implements OnModuleInit {
       const work: TableWork = { kind: 'diff', base, head: table, key: order.key };
       return this.table(work, order.format, origin, signal);
     }
-    const report = await this.engine.report(order.kind, table, signal);
-    return this.artifacts.stage({
+    const { report, sources } = await this.engine.report(order.kind, table, signal);
+    const staged = await this.artifacts.stage({
       stream: Readable.from([Buffer.from(JSON.stringify(report))]),
       fileType: 'json',
       mimeType: MEDIA_TYPES.json,
       metadata: origin,
     });
+    return { staged, sources };
   }
 
   private table(
@@ -196,8 +193,8 @@ export class AnalysisJobs implements OnModuleInit {
     format: 'parquet' | 'csv',
     metadata: JsonObject,
     signal: AbortSignal,
-  ): Promise<StagedArtifact> {
-    return this.engine.produce(work, format, signal, async (stream, whole) => {
+  ): Promise<Result> {
+    return this.engine.produce(work, format, signal, async (stream, whole, sources) => {
       const staged = await this.artifacts.stage({
         stream,
         fileType: format,
@@ -210,7 +207,7 @@ export class AnalysisJobs implements OnModuleInit {
         await this.artifacts.discard([staged]);
         throw error;
       }
-      return staged;
+      return { staged, sources };
     });
   }
 

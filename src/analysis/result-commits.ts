@@ -5,6 +5,7 @@ import {
   type ArtifactProducer,
   type StagedArtifact,
 } from '../core/contracts/artifact-producer.js';
+import type { TableSourceFile } from '../core/contracts/tables.js';
 import { UNIT_OF_WORK, type Tx, type UnitOfWork } from '../core/contracts/unit-of-work.js';
 import {
   VERSION_READER,
@@ -16,6 +17,13 @@ import type { DatasetId, FileId, Sha256 } from '../core/ids.js';
 import type { JsonObject } from '../core/json.js';
 import type { Principal } from '../core/principal.js';
 import type { CommitOrder } from './orders.js';
+import { ResultSources } from './result-sources.js';
+
+/** A file that a job has made, and of what. */
+export interface Result {
+  readonly staged: StagedArtifact;
+  readonly sources: readonly TableSourceFile[];
+}
 
 /** Keeps the files that jobs make: for whoever asked, and on a branch where that was asked for. */
 @Injectable()
@@ -26,6 +34,7 @@ export class ResultCommits {
     @Inject(ARTIFACT_PRODUCER) private readonly artifacts: ArtifactProducer,
     @Inject(VERSION_READER) private readonly versions: VersionReader,
     @Inject(VERSION_WRITER) private readonly writer: VersionWriter,
+    private readonly sources: ResultSources,
   ) {}
 
   /** @throws NotFound, Forbidden */
@@ -46,15 +55,17 @@ export class ResultCommits {
   async keep(
     principal: Principal,
     source: DatasetId,
-    staged: StagedArtifact,
+    { staged, sources }: Result,
     commit: CommitOrder | undefined,
     told: (tx: Tx, file: { fileId: FileId; sha256: Sha256 }) => Promise<unknown>,
   ): Promise<JsonObject> {
     return this.unitOfWork.run(async (tx) => {
+      await this.sources.requirePresent(tx, source, sources);
       await this.requireAllowed(tx, principal, source, commit);
       const [file] = await this.artifacts.register(tx, [staged], { holder: principal.userId });
       if (!file) throw new Error('The file was not registered.');
       const { fileId, sha256, sizeBytes } = file;
+      await this.sources.note(tx, source, principal.userId, fileId, sources);
       const version = commit
         ? await this.commit(tx, principal, source, fileId, commit, staged.metadata)
         : null;

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { BrokerHealth } from './brokers/broker-health.js';
+import { RemoteBusHealth } from './forwarding/remote-bus-health.js';
 import { LiveStreams } from './live/live-streams.js';
 import { SseController } from './live/sse.controller.js';
 import { WsGateway } from './live/ws-gateway.js';
@@ -29,6 +30,7 @@ import { SubscriptionsController } from './subscriptions/subscriptions.controlle
     EventRetention,
     LiveStreams,
     LogQuery,
+    RemoteBusHealth,
     SubscriptionAdmin,
     WsGateway,
   ],

@@ -9,12 +9,14 @@ import { DiscoveryModule } from '@nestjs/core';
 import { EVENT_BROKER, type EventBroker } from '../core/contracts/event-broker.js';
 import { EVENT_BUS } from '../core/contracts/event-bus.js';
 import { HANDLED_EVENTS } from '../core/contracts/handled-events.js';
-import { bind } from '../core/token.js';
+import { bind, bindFactory } from '../core/token.js';
 import { CONFIG, type Config } from '../platform/config/config.js';
 import { brokerOf } from './brokers/broker-registry.js';
 import { BusConnections } from './bus-connections.js';
 import { Dispatcher } from './dispatcher.js';
 import { EventHandlers } from './event-handlers.js';
+import { Forwarding } from './forwarding/forwarding.js';
+import { REMOTE_BUS, remoteBusOf } from './forwarding/remote-bus.js';
 import { HandlerCalls } from './handler-calls.js';
 import { LiveFeed } from './live-feed.js';
 import { LogReader } from './log/log-reader.js';
@@ -32,6 +34,7 @@ import { SubscriptionStore } from './subscriptions/subscription-store.js';
     Dispatcher,
     DurableSubscriptions,
     EventHandlers,
+    Forwarding,
     HandlerCalls,
     LiveFeed,
     LogReader,
@@ -45,6 +48,7 @@ import { SubscriptionStore } from './subscriptions/subscription-store.js';
       useFactory: ({ EVENT_BUS_URL }: Config) => brokerOf(EVENT_BUS_URL),
       inject: [CONFIG],
     },
+    bindFactory(REMOTE_BUS, { useFactory: remoteBusOf, inject: [CONFIG] }),
   ],
   exports: [
     EVENT_BROKER,
@@ -54,6 +58,7 @@ import { SubscriptionStore } from './subscriptions/subscription-store.js';
     LiveFeed,
     LogReader,
     OutboxEventBus,
+    REMOTE_BUS,
   ],
 })
 export class EventsModule implements OnApplicationBootstrap, OnModuleDestroy {

@@ -1,5 +1,6 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { Counter } from 'prom-client';
+import { EVENT_BROKER, type EventBroker } from '../core/contracts/event-broker.js';
 import type {
   EventBus,
   EventHandler,
@@ -28,24 +29,32 @@ export class OutboxEventBus implements EventBus {
     private readonly durable: DurableSubscriptions,
     private readonly connections: BusConnections,
     @Inject(UNIT_OF_WORK) unitOfWork: UnitOfWork,
+    @Inject(EVENT_BROKER) broker: EventBroker | null,
     metrics: Metrics,
   ) {
     this.published = metrics.counter('varve_events_published_total', 'Events that have committed', [
       'type',
     ]);
-    metrics.gauge(
-      'varve_event_lag_seconds',
-      'For how long the oldest event that a durable subscription has not passed has been waiting',
-      [],
-      async (gauge) => {
+    const gaugeLag = (name: string, help: string, of: Parameters<typeof lagSeconds>[1]) =>
+      metrics.gauge(name, help, [], async (gauge) => {
         try {
-          gauge.set(await unitOfWork.read(lagSeconds));
+          gauge.set(await unitOfWork.read((tx) => lagSeconds(tx, of)));
         } catch (error) {
           // The other metrics are wanted all the more while the database is away.
           this.logger.warn({ err: error }, 'The event lag could not be read');
           gauge.set(NaN);
         }
-      },
+      });
+    gaugeLag(
+      'varve_event_lag_seconds',
+      'For how long the oldest event that a durable subscription has not passed has been waiting',
+      'subscriptions',
+    );
+    if (!broker) return;
+    gaugeLag(
+      'varve_event_relay_lag_seconds',
+      'For how long the oldest event that the broker has not been given has been waiting',
+      'relay',
     );
   }
 

@@ -66,7 +66,6 @@ import { UploadHoldEntity } from './upload-hold.entity.js';
     ObjectDeletions,
     Collector,
     CollectionService,
-    QuotasService,
   ],
   exports: [
     STORAGE_BACKEND,

@@ -1,6 +1,7 @@
 import { Controller, Get, Query, Res } from '@nestjs/common';
 import { ApiExtraModels, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
+import { StorageFull } from '../core/contracts/artifact-producer.js';
 import { FileDamaged } from '../core/contracts/file-catalog.js';
 import { ContentPurged } from '../core/contracts/versions.js';
 import { MAX_ID, type DatasetId } from '../core/ids.js';
@@ -44,6 +45,7 @@ export class ComparisonsController {
     RowsNotComparable,
     ContentPurged,
     FileDamaged,
+    StorageFull,
     Unavailable,
   )
   async compare(

@@ -3,6 +3,7 @@ import { ApiExtraModels, ApiOkResponse, ApiOperation, ApiResponse, ApiTags } fro
 import type { Response } from 'express';
 import { once } from 'node:events';
 import { pipeline } from 'node:stream/promises';
+import { StorageFull } from '../core/contracts/artifact-producer.js';
 import { FileDamaged } from '../core/contracts/file-catalog.js';
 import type { DatasetId } from '../core/ids.js';
 import { InvalidInput, NotFound, Unauthenticated, Unavailable } from '../core/problems.js';
@@ -52,6 +53,7 @@ export class QueriesController {
     NotATable,
     TableUnreadable,
     FileDamaged,
+    StorageFull,
     Unavailable,
   )
   async profile(
@@ -87,7 +89,15 @@ export class QueriesController {
       'application/vnd.apache.arrow.stream': { schema: { type: 'string', format: 'binary' } },
     },
   })
-  @Problems(InvalidInput, Unauthenticated, NotFound, TableUnreadable, FileDamaged, Unavailable)
+  @Problems(
+    InvalidInput,
+    Unauthenticated,
+    NotFound,
+    TableUnreadable,
+    FileDamaged,
+    StorageFull,
+    Unavailable,
+  )
   async query(
     @IdParam('datasetId') dataset: DatasetId,
     @Param('ref') ref: string,

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Readable } from 'node:stream';
+import type { TableSourceFile } from '../core/contracts/tables.js';
 import { UNIT_OF_WORK, type UnitOfWork } from '../core/contracts/unit-of-work.js';
 import {
   VERSION_READER,
@@ -12,12 +13,13 @@ import type { OutputFormat } from './engine/output.js';
 import type { NamedSource, QueryAnswer } from './engine/query.js';
 import { readerOptionsOf } from './reader-options.js';
 import { TableReader } from './schema/table-reader.js';
-import { TableFiles, asProblem, type TableFile } from './table-files.js';
+import { TableFiles, asProblem, sourceOf, type TableFile } from './table-files.js';
 import { TableWorkers } from './table-workers.js';
+import { withWiderTypes } from './wider-types.js';
 import type { WorkerPool } from './worker/worker-pool.js';
 
 /** A table that a query names, and the file that it is. */
-interface NamedFile extends Pick<TableFile, 'entry' | 'options'> {
+interface NamedFile extends TableFile {
   readonly name: string;
 }
 
@@ -41,27 +43,39 @@ export class QueriesService {
     ref: string,
     query: { sql: string; format: OutputFormat },
     signal: AbortSignal,
-    consume: (result: Readable, answered: Promise<QueryAnswer>) => Promise<T>,
+    consume: (
+      result: Readable,
+      answered: Promise<QueryAnswer>,
+      sources: readonly TableSourceFile[],
+    ) => Promise<T>,
     pool: WorkerPool = this.workers.queries,
   ): Promise<T> {
     try {
       const names = await pool.ask('tables', { sql: query.sql }, signal);
       const found = await this.find(dataset, ref, names);
-      const tables = await Promise.all(
+      const tables: readonly (NamedFile & { wholeSample: boolean })[] = await Promise.all(
         found.map(async (file) => ({
           ...file,
           wholeSample: await this.reader.requireReadable(file),
         })),
       );
-      return await this.files.lendAll(tables, (sources) => {
-        const named: NamedSource[] = tables.map(({ name }, at) => {
-          const source = sources[at];
-          if (!source) throw new Error('A table was lent without its file.');
-          return { name, source };
+      let read: Readable | null = null;
+      const once = (some: typeof tables) =>
+        this.files.lendAll(some, (sources) => {
+          const named: NamedSource[] = some.map(({ name }, at) => {
+            const source = sources[at];
+            if (!source) throw new Error('A table was lent without its file.');
+            return { name, source };
+          });
+          return pool.stream('query', { ...query, tables: named }, signal, (result, answered) => {
+            read = result;
+            return consume(result, answered, some.map(sourceOf));
+          });
         });
-        return pool.stream('query', { ...query, tables: named }, signal, consume);
-      });
+      return await withWiderTypes(tables, once, () => !read?.readableDidRead);
     } catch (error) {
+      // Whatever broke because nobody waits any more.
+      signal.throwIfAborted();
       throw asProblem(error, 'the query');
     }
   }
@@ -75,7 +89,7 @@ export class QueriesService {
         const [entry, sheet] = await this.entryNamed(name, (path) =>
           this.versions.entry(tx, version.id, path),
         );
-        files.push({ name, entry, options: readerOptionsOf(entry.metadata, sheet) });
+        files.push({ name, version, entry, options: readerOptionsOf(entry.metadata, sheet) });
       }
       return files;
     });

@@ -5,14 +5,16 @@ import type {
   TableEngine,
   TableFileFormat,
   TableRef,
+  TableSourceFile,
   TableWork,
 } from '../core/contracts/tables.js';
 import type { JsonObject } from '../core/json.js';
 import { QueriesService } from './queries.service.js';
 import { TableReader } from './schema/table-reader.js';
-import { TableFiles, asProblem, type TableFile } from './table-files.js';
+import { TableFiles, asProblem, sourceOf, type TableFile } from './table-files.js';
 import { NotATable } from './table.problems.js';
 import { TableWorkers } from './table-workers.js';
+import { withWiderTypes } from './wider-types.js';
 
 /** Computes over tables for other slices, on the workers of jobs. */
 @Injectable()
@@ -28,7 +30,11 @@ export class WorkerTableEngine implements TableEngine {
     work: TableWork,
     format: TableFileFormat,
     signal: AbortSignal,
-    consume: (table: Readable, whole: Promise<unknown>) => Promise<T>,
+    consume: (
+      table: Readable,
+      whole: Promise<unknown>,
+      sources: readonly TableSourceFile[],
+    ) => Promise<T>,
   ): Promise<T> {
     if (work.kind === 'select') {
       const { datasetId, ref, sql } = work;
@@ -43,12 +49,15 @@ export class WorkerTableEngine implements TableEngine {
         ? { kind: work.kind, method: work.method }
         : { kind: work.kind, key: work.key };
     try {
-      return await this.files.lendAll(tables, (sources) =>
-        this.workers.jobs.stream(
-          'produce',
-          { work: task, tables: sources, format },
-          signal,
-          consume,
+      // What a job has read of a table that failed half-way is worth nothing: it reads it anew.
+      return await withWiderTypes(tables, (some) =>
+        this.files.lendAll(some, (sources) =>
+          this.workers.jobs.stream(
+            'produce',
+            { work: task, tables: sources, format },
+            signal,
+            (table, whole) => consume(table, whole, some.map(sourceOf)),
+          ),
         ),
       );
     } catch (error) {
@@ -56,13 +65,17 @@ export class WorkerTableEngine implements TableEngine {
     }
   }
 
-  async report(kind: ReportKind, table: TableRef, signal: AbortSignal): Promise<JsonObject> {
+  async report(
+    kind: ReportKind,
+    table: TableRef,
+    signal: AbortSignal,
+  ): Promise<{ report: JsonObject; sources: TableSourceFile[] }> {
     const file = await this.open(table);
     const report = await this.files.lend(file, file.wholeSample, (source) =>
       this.workers.jobs.ask('report', { source, kind }, signal),
     );
     if (!report) throw new NotATable(table.path);
-    return report;
+    return { report, sources: [sourceOf(file)] };
   }
 
   private async open({

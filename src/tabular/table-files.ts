@@ -1,6 +1,8 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import { buffer } from 'node:stream/consumers';
+import { StorageFull } from '../core/contracts/artifact-producer.js';
 import { FILE_CATALOG, FileDamaged, type FileCatalog } from '../core/contracts/file-catalog.js';
+import type { TableSourceFile } from '../core/contracts/tables.js';
 import { UNIT_OF_WORK, type UnitOfWork } from '../core/contracts/unit-of-work.js';
 import {
   VERSION_READER,
@@ -9,15 +11,15 @@ import {
   type VersionRecord,
 } from '../core/contracts/versions.js';
 import type { DatasetId, FileId } from '../core/ids.js';
-import { InvalidInput, NotFound } from '../core/problems.js';
+import { InvalidInput, NotFound, Problem, Unavailable } from '../core/problems.js';
 import { MAGIC_BYTES, mayBeTable } from './engine/detect.js';
 import type { ReaderOptions, TableSource } from './engine/source.js';
 import { InvalidRequest, NotComparable, TableProblem } from './engine/table-problem.js';
 import { readerOptionsOf } from './reader-options.js';
-import type { Lease } from './table-cache.js';
+import { FetchedOtherBytes, type Lease } from './table-cache.js';
 import { RowsNotComparable, TableUnreadable } from './table.problems.js';
 import { TableWorkers } from './table-workers.js';
-import { SourceGone } from './worker/worker-process.js';
+import { NO_ROOM, SourceGone } from './worker/worker-process.js';
 
 /** A path of a version, and how the file there is to be read. */
 export interface TableFile {
@@ -29,6 +31,8 @@ export interface TableFile {
 /** Finds the files that are read as tables, and puts them where workers can read them. */
 @Injectable()
 export class TableFiles {
+  private readonly logger = new Logger(TableFiles.name);
+
   constructor(
     @Inject(UNIT_OF_WORK) private readonly unitOfWork: UnitOfWork,
     @Inject(VERSION_READER) private readonly versions: VersionReader,
@@ -72,6 +76,19 @@ export class TableFiles {
     return mayBeTable(head, entry.path, entry.mimeType);
   }
 
+  private async fetched(lease: Lease, { fileId, sizeBytes }: VersionEntry): Promise<string> {
+    try {
+      const open = () => this.files.open(fileId);
+      return await this.workers.cache.bytes(lease, { sizeBytes, open });
+    } catch (error) {
+      if (error instanceof FetchedOtherBytes) throw new FileDamaged(fileId);
+      if ((error as NodeJS.ErrnoException).code === 'ENOSPC') throw new StorageFull(NO_ROOM);
+      if (error instanceof Problem) throw error;
+      this.logger.warn({ err: error, fileId }, 'A file could not be fetched from the storage');
+      throw new Unavailable('The file could not be fetched from the storage; try again.', 2);
+    }
+  }
+
   /** Lends several files at once. @throws what `work` does, FileDamaged */
   async lendAll<T>(
     files: readonly (Pick<TableFile, 'entry' | 'options'> & { readonly wholeSample?: boolean })[],
@@ -85,8 +102,7 @@ export class TableFiles {
         const lease = await cache.lease(entry.sha256);
         leases.push(lease);
         const path =
-          (await this.files.localPath?.(entry.fileId)) ??
-          (await cache.bytes(lease, () => this.files.open(entry.fileId)));
+          (await this.files.localPath?.(entry.fileId)) ?? (await this.fetched(lease, entry));
         const { path: name, mimeType } = entry;
         sources.push({ path, name, mimeType, prepared: lease.stem, options, wholeSample });
       }
@@ -95,6 +111,14 @@ export class TableFiles {
       for (const lease of leases) lease.release();
     }
   }
+}
+
+/** What is noted of a file that something was made of. */
+export function sourceOf({
+  version,
+  entry,
+}: Pick<TableFile, 'version' | 'entry'>): TableSourceFile {
+  return { versionId: version.id, path: entry.path, sha256: entry.sha256 };
 }
 
 /** What a worker says of a file, as the caller is told. */

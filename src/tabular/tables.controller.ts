@@ -9,6 +9,7 @@ import {
   getSchemaPath,
 } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
+import { StorageFull } from '../core/contracts/artifact-producer.js';
 import { FileDamaged } from '../core/contracts/file-catalog.js';
 import { MAX_ID, type DatasetId } from '../core/ids.js';
 import { InvalidInput, NotFound, Unauthenticated, Unavailable } from '../core/problems.js';
@@ -58,7 +59,7 @@ export class TablesController {
       'A file that is no table has no format, and one that cannot be read a problem: neither is an error.',
   })
   @ApiOkResponse({ type: TableSchemaView })
-  @Problems(InvalidInput, Unauthenticated, NotFound, FileDamaged, Unavailable)
+  @Problems(InvalidInput, Unauthenticated, NotFound, FileDamaged, StorageFull, Unavailable)
   async schema(
     @IdParam('datasetId') dataset: DatasetId,
     @Param('ref') ref: string,
@@ -98,6 +99,7 @@ export class TablesController {
     NotATable,
     TableUnreadable,
     FileDamaged,
+    StorageFull,
     Unavailable,
   )
   async rows(

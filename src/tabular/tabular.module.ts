@@ -3,6 +3,7 @@ import { COLUMN_NAMES } from '../core/contracts/column-names.js';
 import { TABLE_ENGINE } from '../core/contracts/tables.js';
 import { bind } from '../core/token.js';
 import { ComparisonsController } from './comparisons.controller.js';
+import { PurgedTables } from './purged-tables.js';
 import { QueriesController } from './queries.controller.js';
 import { QueriesService } from './queries.service.js';
 import { CapturedColumns } from './schema/captured-columns.js';
@@ -22,6 +23,7 @@ import { TablesService } from './tables.service.js';
 @Module({
   controllers: [TablesController, ComparisonsController, QueriesController, SchemasController],
   providers: [
+    PurgedTables,
     CapturedColumns,
     bind(COLUMN_NAMES, CapturedColumns),
     QueriesService,

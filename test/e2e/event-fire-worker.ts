@@ -8,20 +8,20 @@ import { UNIT_OF_WORK, type UnitOfWork } from '../../src/core/contracts/unit-of-
 import { EventsModule } from '../../src/events/events.module.js';
 import { bareApp } from '../builders/bare-app.js';
 
-const [url = '', wanted = '0'] = process.argv.slice(2);
+const [url = '', wanted = '0', bus = 'memory:'] = process.argv.slice(2);
 const SUBSCRIPTIONS = 5;
 const PUBLISHERS = 2;
 const SUBJECTS = 10;
 
-const { app } = await bareApp(url, [EventsModule]);
-const bus = app.get<EventBus>(EVENT_BUS);
+const { app } = await bareApp(url, [EventsModule], { config: { EVENT_BUS_URL: bus } });
+const events = app.get<EventBus>(EVENT_BUS);
 const unitOfWork = app.get<UnitOfWork>(UNIT_OF_WORK);
 const pool = new Pool({ connectionString: url, max: 8 });
 pool.on('error', () => undefined);
 
 for (let n = 0; n < SUBSCRIPTIONS; n++) {
   const name = `fire.${n}`;
-  bus.subscribe(
+  events.subscribe(
     '**',
     async ({ id }) => {
       await pool.query('INSERT INTO seen (subscription, event_id) VALUES ($1, $2)', [name, id]);
@@ -38,7 +38,7 @@ async function publish(publisher: number): Promise<void> {
       if (rows[0]!.n >= Number(wanted)) return;
       await unitOfWork.run(async (tx) => {
         const subject = `fire/${process.pid}/${publisher}/${n % SUBJECTS}`;
-        const id = await bus.publish(tx, 'dataset.restored', subject, { datasetId: n });
+        const id = await events.publish(tx, 'dataset.restored', subject, { datasetId: n });
         await tx.query('INSERT INTO published (event_id, subject, n) VALUES ($1, $2, $3)', [
           id,
           subject,

@@ -1,90 +1,135 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client } from 'pg';
-import { testDatabase, type TestDatabase } from '../database/test-database.js';
+import { Pool } from 'pg';
+import { brokerOf } from '../../src/events/brokers/broker-registry.js';
+import { startEmbeddedPostgres } from '../../src/platform/database/embedded-postgres.js';
+import { clusterDirOf, homeOf } from '../../src/platform/database/embedded/cluster.js';
+import { readPidFile } from '../../src/platform/database/embedded/processes.js';
+import { migrate } from '../../src/platform/database/migrate.js';
+import { startOwnBroker, type OwnBroker } from '../brokers/own-broker.js';
 
 /** The whole fire is 20,000; the gate is content with fewer. */
 const EVENTS = Number(process.env['TEST_FIRE_EVENTS'] ?? 600);
+/** `nats` or `redis`; whichever is installed unless told. */
+const BROKER = process.env['TEST_FIRE_BROKER'];
 const PROCESSES = 2;
 const SUBSCRIPTIONS = 5;
 /** No measure of anything: until then a busy machine may take its time. */
 const PATIENCE_MS = 20 * 60_000;
 
-let database: TestDatabase;
-let client: Client;
-const workers = new Set<ChildProcess>();
+let dataDir: string;
+let postgres: { url: string; stop(): Promise<void> };
+let pool: Pool;
+let broker: OwnBroker | null;
+const workers = new Map<number, ChildProcess>();
+const restarts = { worker: 0, database: 0, broker: 0, 'broker without its store': 0 };
+let isOver = false;
 
 beforeAll(async () => {
-  database = await testDatabase();
-  client = new Client({ connectionString: database.url });
-  client.on('error', () => undefined);
-  await client.connect();
-  await client.query(`
+  dataDir = await mkdtemp(path.join(tmpdir(), 'varve-fire-'));
+  await chmod(dataDir, 0o755);
+  const silent = () => undefined;
+  const log = { info: silent, warn: silent, error: silent };
+  postgres = await startEmbeddedPostgres({ dataDir, log });
+  await migrate(postgres.url);
+  broker = await startOwnBroker(BROKER);
+  if (!broker) process.stderr.write('no nats-server or redis-server: the fire has no broker\n');
+  pool = new Pool({ connectionString: postgres.url, max: 2 });
+  pool.on('error', silent);
+  await pool.query(`
     CREATE TABLE published (event_id uuid PRIMARY KEY, subject text, n integer);
     CREATE TABLE seen (seq bigserial PRIMARY KEY, subscription text, event_id uuid);
     CREATE INDEX ON seen (subscription, event_id)`);
 });
 afterAll(async () => {
-  for (const worker of workers) worker.kill('SIGKILL');
-  await client.end();
-  await database.drop();
+  isOver = true;
+  for (const worker of workers.values()) worker.kill('SIGKILL');
+  await pool.end();
+  await broker?.stop();
+  await postgres.stop();
+  await rm(dataDir, { recursive: true });
 });
 
-function start(): ChildProcess {
+/** Keeps a process running: one that ends, because it was killed or found no database, is followed. */
+function start(slot: number): void {
   const worker = spawn(
     process.execPath,
     [
       '--import',
       './test/typescript.mjs',
       'test/e2e/event-fire-worker.ts',
-      database.url,
+      postgres.url,
       String(EVENTS),
+      broker?.url ?? 'memory:',
     ],
-    { stdio: ['ignore', 'ignore', 'inherit'] },
+    { stdio: 'ignore' },
   );
-  workers.add(worker);
-  worker.once('exit', () => workers.delete(worker));
-  return worker;
+  workers.set(slot, worker);
+  worker.once('exit', () => {
+    if (!isOver) start(slot);
+  });
 }
 
-const number = async (sql: string) => {
-  const { rows } = await client.query<{ n: number }>(sql);
-  return rows[0]!.n;
-};
+/** Asks until the database is there to answer. */
+async function number(sql: string): Promise<number> {
+  for (;;) {
+    try {
+      return (await pool.query<{ n: number }>(sql)).rows[0]!.n;
+    } catch {
+      await sleep(200);
+    }
+  }
+}
 const published = () => number('SELECT count(*)::int AS n FROM published');
 const unseen = () =>
   number(`SELECT count(*)::int AS n FROM published p
     CROSS JOIN generate_series(0, ${SUBSCRIPTIONS - 1}) s
     WHERE NOT EXISTS (SELECT FROM seen WHERE event_id = p.event_id AND subscription = 'fire.' || s)`);
 
+const burning: (() => Promise<void>)[] = [
+  async () => {
+    const victim = workers.get(restarts.worker++ % PROCESSES)!;
+    const end = once(victim, 'exit');
+    victim.kill('SIGKILL');
+    await end;
+  },
+  async () => {
+    // Its supervisor starts it again.
+    const file = await readPidFile(clusterDirOf(homeOf(dataDir)));
+    if (!file) return;
+    process.kill(file.pid, 'SIGKILL');
+    restarts.database++;
+  },
+  async () => {
+    await broker?.restart('kept');
+    restarts.broker++;
+  },
+  async () => {
+    await broker?.restart('wiped');
+    restarts['broker without its store']++;
+  },
+];
+
 describe('durable subscriptions under fire', () => {
   it('see every committed event, none that was rolled back, in the order of each subject', async () => {
-    let running = Array.from({ length: PROCESSES }, start);
-    let deaths = 0;
-    for (let round = 0; (await published()) < EVENTS; round++) {
+    const begunAt = performance.now();
+    for (let slot = 0; slot < PROCESSES; slot++) start(slot);
+    // Each of them once at the least, then whichever.
+    for (let round = 0; round < burning.length || (await published()) < EVENTS; round++) {
       await sleep(1_500 + Math.random() * 3_000);
-      const victim = running[round % PROCESSES]!;
-      if (round % 3 === 2) {
-        // As a restart of the database cuts them off.
-        await client.query(
-          `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-           WHERE datname = current_database() AND pid <> pg_backend_pid()`,
-        );
-        continue;
-      }
-      const end = once(victim, 'exit');
-      victim.kill('SIGKILL');
-      await end;
-      deaths++;
-      running = running.map((worker) => (worker === victim ? start() : worker));
+      const which = round < burning.length ? round : Math.floor(Math.random() * burning.length);
+      await burning[which]!();
     }
-    expect(deaths).toBeGreaterThan(0);
-
+    const publishedAt = performance.now();
     for (const giveUpAt = Date.now() + PATIENCE_MS; (await unseen()) > 0; await sleep(500)) {
       if (Date.now() > giveUpAt) break;
     }
+    const seenAt = performance.now();
     expect(await unseen()).toBe(0);
     const invented = `SELECT count(*)::int AS n FROM seen s
       WHERE NOT EXISTS (SELECT FROM published p WHERE p.event_id = s.event_id)`;
@@ -101,5 +146,34 @@ describe('durable subscriptions under fire', () => {
     expect(
       await number(`SELECT count(*)::int AS n FROM event_deliveries WHERE state = 'dead'`),
     ).toBe(0);
-  }, 1_800_000);
+    await expectBrokerToHaveAll();
+    const report = {
+      events: await published(),
+      handled: await number('SELECT count(*)::int AS n FROM seen'),
+      restarts,
+      broker: broker?.url.split(':')[0] ?? 'none',
+      publishingSeconds: Math.round((publishedAt - begunAt) / 1000),
+      untilAllSeenSeconds: Math.round((seenAt - publishedAt) / 1000),
+    };
+    process.stdout.write(`${JSON.stringify(report)}\n`);
+  }, 3_600_000);
 });
+
+/** Its store ends where the log does: the relay is not behind either. */
+async function expectBrokerToHaveAll(): Promise<void> {
+  if (!broker) return;
+  const outside = (await brokerOf(broker.url))!;
+  try {
+    for (;;) {
+      const { rows } = await pool.query<{ cursor: string }>(
+        `SELECT transaction_id || '-' || position AS cursor FROM events
+         ORDER BY transaction_id DESC, position DESC LIMIT 1`,
+      );
+      const newest = await outside.newest().catch(() => null);
+      if (newest === rows[0]!.cursor) return;
+      await sleep(500);
+    }
+  } finally {
+    await outside.close();
+  }
+}

@@ -17,6 +17,7 @@ const NOT_AUDITED: Record<string, string> = {
   dataset_version_files: 'what a version holds; its digest, which is audited, covers it',
   dataset_lineages: 'how versions are read, not what they are',
   dataset_schema_versions: 'what versions hold as tables, found out from them',
+  result_sources: 'notes of what files were made of; the jobs and commits are recorded',
   table_contents: 'what files hold as tables, found out from them',
   dataset_lineage_files: 'how versions are read, not what they are',
   dataset_deleted_branches: 'what can be restored; deleting the branch is recorded',

@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express';
 import type { Readable } from 'node:stream';
-import type { FileId, Sha256 } from '../ids.js';
+import type { FileId, Sha256, UserId } from '../ids.js';
 import type { JsonObject } from '../json.js';
 import { Problem } from '../problems.js';
 import { token } from '../token.js';
@@ -56,11 +56,11 @@ export const FILE_CATALOG = token<FileCatalog>('FILE_CATALOG');
 /** Getting rid of a content ahead of its time. */
 export interface ContentDisposal {
   /**
-   * Ends every uploader's hold on a file, and lets the next collection take it without grace where
+   * Ends every uploader's hold on a file, or that of one of them, and lets the next collection take it without grace where
    * nothing refers to it any more. Call it in the transaction that has released the references.
    * @returns whether nothing refers to it
    */
-  expel(tx: Tx, file: FileId): Promise<{ isGone: boolean }>;
+  expel(tx: Tx, file: FileId, holder?: UserId): Promise<{ isGone: boolean }>;
 }
 
 export const CONTENT_DISPOSAL = token<ContentDisposal>('CONTENT_DISPOSAL');

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { DatasetId } from '../ids.js';
+import type { DatasetId, Sha256, VersionId } from '../ids.js';
 import type { JsonObject } from '../json.js';
 import { token } from '../token.js';
 
@@ -10,6 +10,13 @@ export interface TableRef {
   readonly path: string;
   /** Of a workbook: which sheet; the first unless told. */
   readonly sheet?: string | undefined;
+}
+
+/** What a table was read from: a path of a version, and the content that stood there. */
+export interface TableSourceFile {
+  readonly versionId: VersionId;
+  readonly path: string;
+  readonly sha256: Sha256;
 }
 
 /** How rows are chosen. The same seed chooses the same rows of the same content. */
@@ -83,11 +90,19 @@ export interface TableEngine {
     work: TableWork,
     format: TableFileFormat,
     signal: AbortSignal,
-    consume: (table: Readable, whole: Promise<unknown>) => Promise<T>,
+    consume: (
+      table: Readable,
+      whole: Promise<unknown>,
+      sources: readonly TableSourceFile[],
+    ) => Promise<T>,
   ): Promise<T>;
 
   /** @throws TableUnreadable, NotFound, the signal's reason */
-  report(kind: ReportKind, table: TableRef, signal: AbortSignal): Promise<JsonObject>;
+  report(
+    kind: ReportKind,
+    table: TableRef,
+    signal: AbortSignal,
+  ): Promise<{ report: JsonObject; sources: readonly TableSourceFile[] }>;
 }
 
 export const TABLE_ENGINE = token<TableEngine>('TABLE_ENGINE');

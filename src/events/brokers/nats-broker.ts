@@ -9,6 +9,7 @@ import {
   StorageType,
   type ConsumerMessages,
   type JetStreamManager,
+  type JsMsg,
   type StreamInfo,
 } from '@nats-io/jetstream';
 import { connect, headers, nanos, type NatsConnection } from '@nats-io/transport-node';
@@ -26,6 +27,8 @@ import { Lasting } from './lasting.js';
 const PORT = 4222;
 const TIMEOUT_MS = 5_000;
 const RECONNECT_MS = 250;
+/** So long the server keeps what is given back: it would send the first of it to the request that ends. */
+const GIVE_BACK_MS = 100;
 /** After this long a message that nobody acknowledged is given to the group again. */
 const ACK_WAIT_MS = 30_000;
 /** How long one request for messages stands, and with it how soon a lost one is noticed. */
@@ -100,7 +103,7 @@ export class NatsBroker implements EventBroker {
         const stop = () => void messages?.close();
         signal.addEventListener('abort', stop);
         this.sessions.add(messages);
-        const held = new Set<{ nak(): void }>();
+        const held = new Set<JsMsg>();
         try {
           if (signal.aborted) stop();
           for await (const message of messages) {
@@ -114,9 +117,7 @@ export class NatsBroker implements EventBroker {
           signal.removeEventListener('abort', stop);
           this.sessions.delete(messages);
           messages = null;
-          // Not before the server knows that nobody waits here any more: it would send them here.
-          await this.client?.flush().catch(() => undefined);
-          if (this.isConnected) for (const message of held) message.nak();
+          if (this.isConnected) for (const message of held) message.nak(GIVE_BACK_MS);
         }
       },
       (error) => this.logger.debug({ err: error, group }, `${this.address} does not serve a group`),

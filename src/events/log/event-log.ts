@@ -9,6 +9,9 @@ import type { LogPosition } from './log-position.js';
 /** Who speaks in the events (CloudEvents `source`). */
 export const SOURCE = '/varve';
 
+/** The relay's row among the subscriptions: it is a reader of the log like any other. */
+export const RELAY = 'relay';
+
 /** An event, and where it stands in the log. */
 export interface LogEntry {
   readonly position: LogPosition;
@@ -119,9 +122,9 @@ export async function settledEnd(client: LogClient): Promise<LogPosition> {
 
 /**
  * For how long the oldest event has been waiting that a living subscription has not passed, in
- * seconds.
+ * seconds; or that the relay has not, whether or not it lives.
  */
-export async function lagSeconds(tx: Reader): Promise<number> {
+export async function lagSeconds(tx: Reader, of: 'subscriptions' | 'relay'): Promise<number> {
   const [oldest] = await tx.query<{ lag: number | null }>(
     `SELECT greatest(0, extract(epoch FROM clock_timestamp() - min(next.time)))::float8 AS lag
      FROM event_subscriptions s CROSS JOIN LATERAL (
@@ -129,7 +132,8 @@ export async function lagSeconds(tx: Reader): Promise<number> {
        WHERE (e.transaction_id, e.position) > (s.transaction_id, s.position)
        ORDER BY e.transaction_id, e.position LIMIT 1
      ) next
-     WHERE s.lease_until > now()`,
+     WHERE CASE WHEN s.name = $1 THEN $2 ELSE NOT $2 AND s.lease_until > now() END`,
+    [RELAY, of === 'relay'],
   );
   return oldest?.lag ?? 0;
 }

@@ -1,19 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
 import { BusConnections } from '../bus-connections.js';
-import { newest, readAfter, type LogEntry } from './event-log.js';
+import { PAGE, type EntrySource, type LogPage } from './entry-source.js';
+import { newest, readAfter } from './event-log.js';
 import { isAfter, toCursor, type LogPosition } from './log-position.js';
 
-/** The events after a position, as far as one reading goes. */
-export interface LogPage {
-  readonly entries: readonly LogEntry[];
-  /** Where the next page begins. */
-  readonly end: LogPosition;
-  /** Whether the next page can be read at once. */
-  readonly isFull: boolean;
-}
-
-export const PAGE = 500;
 /** Readers that are near each other read once. */
 const KEPT_PAGES = 4;
 const LOOK_AGAIN_MS = { first: 2, last: 100 };
@@ -27,7 +18,7 @@ interface Reading {
 
 /** Reads the log, once for all in this process who ask for the same page. */
 @Injectable()
-export class LogReader {
+export class LogReader implements EntrySource {
   private readonly readings = new LRUCache<string, Reading>({ max: KEPT_PAGES });
   private rings = 0;
   private lookAgainMs = LOOK_AGAIN_MS.first;
@@ -51,6 +42,9 @@ export class LogReader {
     );
     return reading.page;
   }
+
+  /** Is everybody's, and closed with the connections. */
+  async close(): Promise<void> {}
 
   private async read(position: LogPosition): Promise<LogPage> {
     const entries = await readAfter(this.connections.pool, position, PAGE);

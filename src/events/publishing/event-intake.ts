@@ -7,9 +7,9 @@ import { OutboxEventBus } from '../outbox-event-bus.js';
 import type { NewForeignEvent } from './new-event.js';
 import { EventIdTaken } from './publishing.problems.js';
 
-/** What of an event a column takes; null where the publisher did not say. */
+/** What of an event a column takes, as the publisher gave it. */
 const GIVEN = `jsonb_to_recordset($1::jsonb) AS g (n integer, id uuid, type text, source text,
-  subject text, data jsonb, correlation_id text, time timestamptz)`;
+  subject text, data jsonb, correlation_id text, is_correlated boolean, time timestamptz)`;
 
 /**
  * Takes events from outside into the log. An event's id is what it is known by: taken twice it stands
@@ -37,6 +37,8 @@ export class EventIntake {
       subject: event.subject ?? event.source ?? source,
       data: event.data,
       correlation_id: event.correlationid ?? null,
+      // Null is an answer too: that it came from no request.
+      is_correlated: event.correlationid !== undefined,
       time: event.time ?? null,
     }));
     return this.unitOfWork.run(async (tx) => {
@@ -54,7 +56,7 @@ async function add(tx: Tx, given: string): Promise<string[]> {
   const added = await tx.query<{ type: string }>(
     `INSERT INTO events (id, type, source, subject, data, correlation_id, time)
      SELECT g.id, g.type, g.source, g.subject, coalesce(g.data, 'null'),
-       coalesce(g.correlation_id, $2), coalesce(g.time, clock_timestamp())
+       CASE WHEN g.is_correlated THEN g.correlation_id ELSE $2 END, coalesce(g.time, clock_timestamp())
      FROM ${GIVEN} ORDER BY g.n
      ON CONFLICT (id) DO NOTHING RETURNING type`,
     [given, RequestContext.requestId()],
@@ -68,7 +70,7 @@ async function requireSame(tx: Tx, given: string): Promise<void> {
     `SELECT DISTINCT e.id FROM ${GIVEN} JOIN events e ON e.id = g.id
      WHERE (e.type, e.source, e.subject, e.data)
          <> (g.type, g.source, g.subject, coalesce(g.data, 'null'))
-       OR e.correlation_id IS DISTINCT FROM coalesce(g.correlation_id, e.correlation_id)
+       OR (g.is_correlated AND e.correlation_id IS DISTINCT FROM g.correlation_id)
        OR e.time <> g.time`,
     [given],
   );

@@ -1,18 +1,26 @@
-import { Injectable, Logger } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
+import type { Counter } from 'prom-client';
+import { EVENT_BROKER, type EventBroker } from '../../core/contracts/event-broker.js';
 import type {
   EventHandler,
   EventSubscription,
   SubscriptionOptions,
 } from '../../core/contracts/event-bus.js';
 import { checkEventPattern } from '../../core/events/event-pattern.js';
+import { Metrics } from '../../platform/metrics/metrics.js';
+import { BrokerSource } from '../brokers/broker-source.js';
+import { Relay } from '../brokers/relay.js';
 import { BusConnections, POLL_MS } from '../bus-connections.js';
 import { HandlerCalls } from '../handler-calls.js';
 import { LiveFeed } from '../live-feed.js';
-import type { LogPosition } from '../log/log-position.js';
+import type { EntrySource } from '../log/entry-source.js';
+import { RELAY } from '../log/event-log.js';
+import { LOG_START, type LogPosition } from '../log/log-position.js';
 import { LogReader } from '../log/log-reader.js';
-import { durableSubscription, type DurableSubscription } from './durable-subscription.js';
+import { durableSubscription } from './durable-subscription.js';
+import type { LeaseHolder } from './lease-holder.js';
 import { SubscriptionRunner } from './subscription-runner.js';
 import { SubscriptionStore } from './subscription-store.js';
 
@@ -20,15 +28,36 @@ import { SubscriptionStore } from './subscription-store.js';
 export const LEASE_MS = 10_000;
 const RENEWAL_MS = LEASE_MS / 4;
 
-/** The durable subscriptions that this process can run, and those of them that it does. */
+/** What is yet to be written into the database: what a subscription wants, and from where. */
+interface Registration {
+  readonly pattern: string;
+  readonly from: LogPosition;
+}
+
+/** Something with a position in the log that one process at a time moves on. */
+interface Declared {
+  readonly name: string;
+  readonly pattern: string;
+  /** Where it begins when it is new; with what comes, where nothing is said. */
+  readonly from?: LogPosition;
+  /** Makes what moves it on here, whenever this process has the lease. */
+  readonly run: () => LeaseHolder;
+}
+
+/**
+ * The durable subscriptions that this process can run, and those of them that it does; where there is
+ * a broker, its relay as well.
+ */
 @Injectable()
 export class DurableSubscriptions {
   private readonly logger = new Logger(DurableSubscriptions.name);
   private readonly holder = `${hostname()}/${process.pid}/${randomUUID()}`;
-  private readonly declared = new Map<string, DurableSubscription>();
-  private readonly runners = new Map<string, SubscriptionRunner>();
-  /** Declared, and not yet known to be in the database: from where they begin. */
-  private readonly unregistered = new Map<string, LogPosition>();
+  private readonly declared = new Map<string, Declared>();
+  private readonly runners = new Map<string, LeaseHolder>();
+  /** Declared, and not yet known to be in the database. */
+  private readonly unregistered = new Map<string, Registration>();
+  private readonly relayed: Counter;
+  private readonly taken: Counter<'from'>;
   private renewedAt = 0;
   private tending: Promise<void> = Promise.resolve();
   private tick: NodeJS.Timeout | undefined;
@@ -41,7 +70,19 @@ export class DurableSubscriptions {
     private readonly reader: LogReader,
     private readonly feed: LiveFeed,
     private readonly calls: HandlerCalls,
-  ) {}
+    @Inject(EVENT_BROKER) private readonly broker: EventBroker | null,
+    metrics: Metrics,
+  ) {
+    this.relayed = metrics.counter(
+      'varve_events_relayed_total',
+      'Events that this process has given to the broker',
+    );
+    this.taken = metrics.counter(
+      'varve_events_taken_total',
+      'Events that durable subscriptions took where there is a broker: from it, or from the log',
+      ['from'],
+    );
+  }
 
   /** @throws InvalidEventPattern */
   subscribe(
@@ -51,15 +92,22 @@ export class DurableSubscriptions {
   ): EventSubscription {
     checkEventPattern(pattern);
     const { name } = options;
-    if (this.declared.has(name)) throw new Error(`Two subscriptions are named ${name}.`);
     const subscription = durableSubscription(pattern, handler, options);
-    this.declared.set(name, subscription);
-    if (this.started) {
-      this.open(subscription);
-      // Not only at the next tick: whoever subscribes wants to be told now.
-      this.tending = this.tending.then(() => this.tend());
-    }
+    const sourceFor = (ring: () => void) => this.sourceFor(name, ring);
+    const run = () => new SubscriptionRunner(subscription, this.store, sourceFor, this.calls);
+    this.declare({ name, pattern, run });
     return { name, pattern };
+  }
+
+  /** Has a position moved on by one process at a time. */
+  declare(declared: Declared): void {
+    const { name } = declared;
+    if (this.declared.has(name)) throw new Error(`Two subscriptions are named ${name}.`);
+    this.declared.set(name, declared);
+    if (!this.started) return;
+    this.open(declared);
+    // Not only at the next tick: whoever subscribes wants to be told now.
+    this.tending = this.tending.then(() => this.tend());
   }
 
   /** Handles no more here. The position stays, for whoever subscribes by the name again. */
@@ -72,8 +120,9 @@ export class DurableSubscriptions {
   }
 
   async start(): Promise<void> {
+    if (this.broker) this.declareRelay(this.broker);
     this.started = true;
-    for (const subscription of this.declared.values()) this.open(subscription);
+    for (const declared of this.declared.values()) this.open(declared);
     this.forget = this.connections.onRing(() => {
       for (const runner of this.runners.values()) runner.ring();
     });
@@ -91,14 +140,24 @@ export class DurableSubscriptions {
     await Promise.all([...this.runners.values()].map((runner) => runner.stop()));
   }
 
-  private open(subscription: DurableSubscription): void {
-    const from = this.feed.position;
+  private open({ name, pattern, run, ...declared }: Declared): void {
+    const from = declared.from ?? this.feed.position;
     if (!from) throw new Error('The feed starts before the subscriptions.');
-    this.unregistered.set(subscription.name, from);
-    this.runners.set(
-      subscription.name,
-      new SubscriptionRunner(subscription, this.store, this.reader, this.calls),
-    );
+    this.unregistered.set(name, { pattern, from });
+    this.runners.set(name, run());
+  }
+
+  private sourceFor(name: string, ring: () => void): EntrySource {
+    const { broker, reader } = this;
+    if (!broker) return reader;
+    const count = (from: 'broker' | 'log', events: number) => this.taken.inc({ from }, events);
+    return new BrokerSource(broker, name, reader, ring, count);
+  }
+
+  private declareRelay(broker: EventBroker): void {
+    const count = (events: number) => this.relayed.inc(events);
+    const run = () => new Relay(broker, this.store, this.reader, count);
+    this.declare({ name: RELAY, pattern: '**', from: LOG_START, run });
   }
 
   /** Keeps what is held, takes what nobody holds. What fails is done a second later. */
@@ -113,14 +172,13 @@ export class DurableSubscriptions {
   }
 
   private async register(): Promise<void> {
-    const groups = Map.groupBy(this.unregistered.keys(), (name) => this.unregistered.get(name)!);
-    for (const [from, names] of groups) {
-      const subscriptions = names.map((name) => this.declared.get(name)!);
+    const groups = Map.groupBy(this.unregistered, ([, { from }]) => from);
+    for (const [from, group] of groups) {
       await this.store.register(
-        subscriptions.map(({ name, pattern }) => ({ name, pattern })),
+        group.map(([name, { pattern }]) => ({ name, pattern })),
         from,
       );
-      for (const name of names) this.unregistered.delete(name);
+      for (const [name] of group) this.unregistered.delete(name);
     }
   }
 

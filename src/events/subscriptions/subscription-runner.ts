@@ -5,8 +5,9 @@ import { POLL_MS } from '../bus-connections.js';
 import type { HandlerCalls } from '../handler-calls.js';
 import type { LogEntry } from '../log/event-log.js';
 import type { LogPosition } from '../log/log-position.js';
-import { PAGE, type LogReader } from '../log/log-reader.js';
+import { PAGE, type EntrySource } from '../log/entry-source.js';
 import { backoffMs, type DurableSubscription } from './durable-subscription.js';
+import type { LeaseHolder } from './lease-holder.js';
 import { runInOrder, type Outcome, type Task } from './ordered-run.js';
 import type {
   Lease,
@@ -27,6 +28,7 @@ type Work = { readonly due: PendingDelivery } | { readonly entry: LogEntry };
 
 interface Held {
   readonly lease: Lease;
+  readonly source: EntrySource;
   /** How far it has come; ahead of what is written down where nothing there was to be handled. */
   cursor: LogPosition;
   written: LogPosition;
@@ -42,7 +44,7 @@ interface Held {
 }
 
 /** Handles the events of one durable subscription, for as long as this process has the lease. */
-export class SubscriptionRunner {
+export class SubscriptionRunner implements LeaseHolder {
   private readonly logger = new Logger(SubscriptionRunner.name);
   private readonly alarm = new Alarm();
   private held: Held | null = null;
@@ -50,10 +52,11 @@ export class SubscriptionRunner {
   private stopping = false;
   private readonly loop: Promise<void>;
 
+  /** @param sourceFor opens what the lease's events are taken from, which rings when there are some */
   constructor(
     private readonly subscription: DurableSubscription,
     private readonly store: SubscriptionStore,
-    private readonly reader: LogReader,
+    private readonly sourceFor: (ring: () => void) => EntrySource,
     private readonly calls: HandlerCalls,
   ) {
     this.loop = this.run();
@@ -71,11 +74,12 @@ export class SubscriptionRunner {
     this.alarm.ring();
   }
 
-  /** @param endsAt when the lease ends at the earliest, by this process's clock */
   take(lease: Lease, endsAt: number): void {
     const deaths = lease.attempts - 1;
+    this.lose();
     this.held = {
       lease,
+      source: this.sourceFor(() => this.ring()),
       cursor: lease.position,
       written: lease.position,
       writtenAt: performance.now(),
@@ -93,17 +97,20 @@ export class SubscriptionRunner {
   }
 
   lose(): void {
+    void this.held?.source.close();
     this.held = null;
   }
 
-  /** Lets what runs end, within the handlers' limit, and gives the lease back. */
+  /** Lets what runs end, within the handlers' limit. */
   async stop(): Promise<void> {
     this.stopping = true;
     this.alarm.ring();
     await this.loop;
-    if (!this.held) return;
-    await this.writeDown(this.held).catch(() => undefined);
-    await this.store.release(this.held.lease).catch(() => undefined);
+    const { held } = this;
+    if (!held) return;
+    await this.writeDown(held).catch(() => undefined);
+    await held.source.close();
+    await this.store.release(held.lease).catch(() => undefined);
   }
 
   private async run(): Promise<void> {
@@ -123,7 +130,7 @@ export class SubscriptionRunner {
   /** Handles what there is, and says whether there is more. */
   private async step(held: Held): Promise<boolean> {
     const due = held.pending && !held.careful ? await this.store.claimDue(held.lease, MAX_DUE) : [];
-    const page = await this.reader.after(held.cursor);
+    const page = await held.source.after(held.cursor);
     let entries = page.entries.filter(({ event }) => this.wants(event.type));
     let end = page.end;
     let more = page.isFull;

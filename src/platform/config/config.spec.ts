@@ -29,9 +29,12 @@ describe('the configuration', () => {
     ['GC_GRACE', '1 day', 'a duration such as 30s'],
     ['DATABASE_URL', 'mysql://x', 'a URL such as postgres://'],
     ['STORAGE_URL', '/srv', 'a URL such as file:///'],
-    ['EVENT_BUS_URL', 'mqtt://broker', 'or the URL of a broker'],
+    ['EVENT_BUS_URL', 'mqtt://broker', 'the URL of a broker'],
     ['EVENT_BUS_URL', 'nats:', 'such as nats://localhost:4222'],
     ['EVENT_BUS_URL', 'nowhere', 'takes memory:'],
+    ['EVENT_BUS_URL', 'http://user:word@bus:3100', 'the plain address of an event bus'],
+    ['EVENT_BUS_URL', 'http://bus:3100/?a=b', 'the plain address of an event bus'],
+    ['EVENT_BUS_KEY', 'a-key-of-the-event-bus', 'must be given with an EVENT_BUS_URL of http'],
     ['LOG_LEVEL', 'loud', 'LOG_LEVEL'],
     ['ADMIN_TOKEN', 'short', '16 characters'],
     ['OIDC_ISSUER', 'provider', 'the URL of an OpenID provider'],
@@ -47,6 +50,13 @@ describe('the configuration', () => {
 
   it.each(['memory:', 'nats://u:p@a:4222?name=x'])('takes %s for EVENT_BUS_URL', (url) => {
     expect(readConfig({ EVENT_BUS_URL: url }).EVENT_BUS_URL).toBe(url);
+  });
+
+  it('takes the address of an event bus with a key for it, and not without', () => {
+    const EVENT_BUS_URL = 'https://bus.example/base';
+    expect(() => readConfig({ EVENT_BUS_URL })).toThrow(/EVENT_BUS_KEY must be given/);
+    const EVENT_BUS_KEY = 'a-key-of-the-event-bus';
+    expect(readConfig({ EVENT_BUS_URL, EVENT_BUS_KEY })).toMatchObject({ EVENT_BUS_URL });
   });
 
   it('does not repeat a password of EVENT_BUS_URL', () => {

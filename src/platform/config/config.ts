@@ -54,8 +54,14 @@ function isProxy(text: string): boolean {
 function isEventBus(text: string): boolean {
   if (text === 'memory:') return true;
   if (!URL.canParse(text)) return false;
-  const { protocol, hostname } = new URL(text);
-  return hostname !== '' && BROKER_SCHEMES.some((scheme) => protocol === `${scheme}:`);
+  const { protocol, hostname, username, password, search, hash } = new URL(text);
+  if (hostname === '') return false;
+  if (BROKER_SCHEMES.some((scheme) => protocol === `${scheme}:`)) return true;
+  return isHttp(text) && [username, password, search, hash].every((part) => part === '');
+}
+
+function isHttp(text: string): boolean {
+  return /^https?:/.test(text);
 }
 
 const MEBIBYTE = 1024 * 1024;
@@ -86,10 +92,18 @@ const schema = z.object({
     .default('memory:')
     .refine(
       isEventBus,
-      `takes memory:, or the URL of a broker (${BROKER_SCHEMES.join(', ')}) such as nats://localhost:4222`,
+      `takes memory:, the URL of a broker (${BROKER_SCHEMES.join(', ')}) such as nats://localhost:4222, or the plain address of an event bus such as http://localhost:3100`,
     )
     .describe(
-      'How events travel: `memory:` within the database, or the URL of a broker that they are relayed to and consumed from, such as `nats://localhost:4222`',
+      'How events travel: `memory:` within the database, or the URL of a broker that they are relayed to and consumed from, such as `nats://localhost:4222`, or the address of an event bus that they are forwarded to, such as `http://localhost:3100`',
+    ),
+  EVENT_BUS_KEY: z
+    .string()
+    .min(16, 'takes 16 characters or more')
+    .regex(/^[\x21-\x7e]+$/, 'takes visible ASCII characters, and no space')
+    .optional()
+    .describe(
+      "An administrator's API key on the event bus that events are forwarded to, with the scope `write`",
     ),
   EVENT_HANDLER_TIMEOUT: duration('15s').describe(
     'How long the handler of an event may take before it is given up',
@@ -237,10 +251,19 @@ const schema = z.object({
 });
 
 /** What one setting alone cannot tell. */
-const whole = schema.refine(
-  ({ OIDC_ISSUER, OIDC_AUDIENCE }) => (OIDC_ISSUER === undefined) === (OIDC_AUDIENCE === undefined),
-  { path: ['OIDC_AUDIENCE'], error: 'must be given with OIDC_ISSUER, and not without' },
-);
+const whole = schema
+  .refine(
+    ({ OIDC_ISSUER, OIDC_AUDIENCE }) =>
+      (OIDC_ISSUER === undefined) === (OIDC_AUDIENCE === undefined),
+    { path: ['OIDC_AUDIENCE'], error: 'must be given with OIDC_ISSUER, and not without' },
+  )
+  .refine(
+    ({ EVENT_BUS_URL, EVENT_BUS_KEY }) => isHttp(EVENT_BUS_URL) === (EVENT_BUS_KEY !== undefined),
+    {
+      path: ['EVENT_BUS_KEY'],
+      error: 'must be given with an EVENT_BUS_URL of http or https, and not without',
+    },
+  );
 
 /** What the server is told by its environment, parsed: durations in milliseconds, paths absolute. */
 export type Config = Readonly<z.output<typeof schema>>;

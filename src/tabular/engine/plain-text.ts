@@ -100,6 +100,16 @@ export async function plainTextFile(
   });
 }
 
+/** A name must not outlive a power cut that its bytes have not. */
+async function sync(path: string): Promise<void> {
+  const file = await open(path, 'r+');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
 /** Whether a text is checksummed: gzip was, and its checksum fitted, or there were no plain text. */
 export function gzipProves({ compression }: Head): () => Promise<boolean> {
   return () => Promise.resolve(compression === 'gzip');
@@ -114,6 +124,7 @@ export async function preparedFile(
   const target = `${path}.${process.pid}.part`;
   try {
     await make(target);
+    await sync(target);
     await rename(target, path);
   } catch (error) {
     await rm(target, { force: true });

@@ -86,7 +86,9 @@ export class SchemaCapture implements OnModuleInit {
     entries: readonly VersionEntry[],
     signal: AbortSignal,
   ): Promise<CapturedTable[]> {
-    const readable = entries.flatMap((entry) => {
+    // What was purged is told of as it was, and cannot be read.
+    const present = entries.filter(({ purged }) => !purged);
+    const readable = present.flatMap((entry) => {
       const options = readerOptionsOrNull(entry.metadata);
       return options ? [{ entry, options }] : [];
     });
@@ -115,14 +117,20 @@ export class SchemaCapture implements OnModuleInit {
     captured: readonly CapturedTable[],
   ): Promise<void> {
     if (captured.length === 0) return;
+    // Whoever purges locks the dataset: it has been done, and is seen here, or finds what is kept here.
+    await tx.query('SELECT 1 FROM datasets WHERE id = $1 FOR KEY SHARE', [dataset]);
     const inserted = await tx.query<{ path: string }>(
       `INSERT INTO dataset_schema_versions (dataset_version_id, component_name, schema_json)
-       SELECT $1, path, schema FROM unnest($2::text[], $3::json[]) AS new (path, schema)
+       SELECT e.version_id, path, schema
+       FROM unnest($2::text[], $3::json[], $4::integer[]) AS new (path, schema, file_id)
+       JOIN dataset_version_files e
+         ON e.version_id = $1 AND e.component_name = path AND e.file_id = new.file_id
        ON CONFLICT DO NOTHING RETURNING component_name AS path`,
       [
         version,
         captured.map(({ entry }) => entry.path),
         captured.map(({ description }) => JSON.stringify(description)),
+        captured.map(({ entry }) => entry.fileId),
       ],
     );
     const fresh = new Set(inserted.map(({ path }) => path));

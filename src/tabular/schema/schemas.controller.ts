@@ -1,5 +1,6 @@
 import { Body, Controller, Get, Inject, Put, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { StorageFull } from '../../core/contracts/artifact-producer.js';
 import { FileDamaged } from '../../core/contracts/file-catalog.js';
 import { UNIT_OF_WORK, type UnitOfWork } from '../../core/contracts/unit-of-work.js';
 import type { DatasetId } from '../../core/ids.js';
@@ -44,6 +45,7 @@ export class SchemasController {
     NotATable,
     TableUnreadable,
     FileDamaged,
+    StorageFull,
     Unavailable,
   )
   async compare(

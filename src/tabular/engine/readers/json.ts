@@ -30,7 +30,7 @@ export const jsonReader: DatasetReader = {
     }
     return {
       format,
-      from: shape === 'unstructured' ? recordsOf(from, columns) : from,
+      from: shape === 'unstructured' ? recordsOf(from, columns) : onlyRecords(from, columns),
       files: [file],
       options: { ...source.options, format, encoding },
       guessed: source.options.encoding === undefined ? ['encoding'] : [],
@@ -43,6 +43,15 @@ export const jsonReader: DatasetReader = {
 function shapeOf(text: string, lines: boolean): 'array' | 'newline_delimited' | 'unstructured' {
   if (lines) return 'newline_delimited';
   return text.trimStart().startsWith('[') ? 'array' : 'unstructured';
+}
+
+/**
+ * What nobody wants a value of, as in `count(*)`, the engine does not look at: it would count what is no
+ * record. One value of each has it look.
+ */
+function onlyRecords(from: string, [first]: readonly EngineColumn[]): string {
+  if (!first) return from;
+  return `(SELECT * FROM ${from} WHERE hash(${identifier(first.name)}) IS NOT NULL)`;
 }
 
 /** An object whose members are all objects is a table of them: each is a row, and its name the key. */
