@@ -20,8 +20,8 @@ import { Queues1763600000086 } from './1763600000086-queues.js';
 import { RecordedMetrics1763600000087 } from './1763600000087-recorded-metrics.js';
 import { StorageQuotas1763600000090 } from './1763600000090-storage-quotas.js';
 import { JobFailures1763600000095 } from './1763600000095-job-failures.js';
-import { LeanerCommits1763600000100 } from './1763600000100-leaner-commits.js';
 import { ResultSources1763600000096 } from './1763600000096-result-sources.js';
+import { LeanerCommits1763600000100 } from './1763600000100-leaner-commits.js';
 
 /** Every migration, in order. */
 export const MIGRATIONS = [
@@ -47,6 +47,6 @@ export const MIGRATIONS = [
   RecordedMetrics1763600000087,
   StorageQuotas1763600000090,
   JobFailures1763600000095,
-  LeanerCommits1763600000100,
   ResultSources1763600000096,
+  LeanerCommits1763600000100,
 ];

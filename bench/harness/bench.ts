@@ -86,9 +86,9 @@ export class Bench {
     return (this.sharedVarve ??= this.startVarve('varve'));
   }
 
-  /** A server of its own for a measurement that needs a fresh one. */
-  async startVarve(name: string): Promise<Varve> {
-    const server = await Varve.start(await this.folder(name));
+  /** A server of its own for a measurement that needs a fresh one, or other settings. */
+  async startVarve(name: string, settings: Readonly<Record<string, string>> = {}): Promise<Varve> {
+    const server = await Varve.start(await this.folder(name), settings);
     this.defer(() => server.stop());
     return server;
   }

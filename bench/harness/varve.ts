@@ -39,14 +39,23 @@ export class Varve {
     return this.server.pid;
   }
 
-  static async start(folder: string): Promise<Varve> {
+  static async start(
+    folder: string,
+    settings: Readonly<Record<string, string>> = {},
+  ): Promise<Varve> {
     const dataDir = path.join(folder, 'data');
     await mkdir(dataDir, { recursive: true });
     const adminToken = randomBytes(24).toString('hex');
     const main = path.join(projectRoot, 'dist/src/main.js');
     const server = await ChildProcess.start(process.execPath, [main], {
       cwd: folder,
-      env: { PORT: '0', DATA_DIR: dataDir, ADMIN_TOKEN: adminToken, LOG_LEVEL: 'warn' },
+      env: {
+        PORT: '0',
+        DATA_DIR: dataDir,
+        ADMIN_TOKEN: adminToken,
+        LOG_LEVEL: 'warn',
+        ...settings,
+      },
       logFile: path.join(folder, 'log'),
       ready: /serves on http:\/\/127\.0\.0\.1:(\d+)/,
     });

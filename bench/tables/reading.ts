@@ -1,6 +1,6 @@
 import { inSeconds } from '../harness/figures.js';
 import { race } from '../harness/race.js';
-import { tableData, timed } from './data.js';
+import { DUCKDB_SETTINGS, tableData, timed } from './data.js';
 
 /** What a page that shows a table asks for first. */
 export const firstRows = (['csv', 'parquet'] as const).map((type) =>
@@ -22,7 +22,7 @@ export const firstRows = (['csv', 'parquet'] as const).map((type) =>
         },
         {
           name: 'DuckDB',
-          note: 'DESCRIBE and SELECT … LIMIT 100 in a warm process',
+          note: `DESCRIBE and SELECT … LIMIT 100; ${DUCKDB_SETTINGS}`,
           run: () =>
             timed(async () => {
               await files.duckdb.runAndReadAll(`DESCRIBE SELECT * FROM ${from}`);
@@ -54,7 +54,7 @@ export const profile = race('full profile of a large CSV file', async (bench) =>
       },
       {
         name: 'DuckDB',
-        note: 'SUMMARIZE',
+        note: `SUMMARIZE; ${DUCKDB_SETTINGS}`,
         run: () => timed(() => files.duckdb.runAndReadAll(`SUMMARIZE FROM '${files.csv}'`)),
       },
     ],

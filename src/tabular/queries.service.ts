@@ -15,6 +15,7 @@ import { readerOptionsOf } from './reader-options.js';
 import { TableReader } from './schema/table-reader.js';
 import { TableFiles, asProblem, sourceOf, type TableFile } from './table-files.js';
 import { TableWorkers } from './table-workers.js';
+import { withWiderTypes } from './wider-types.js';
 import type { WorkerPool } from './worker/worker-pool.js';
 
 /** A table that a query names, and the file that it is. */
@@ -52,23 +53,29 @@ export class QueriesService {
     try {
       const names = await pool.ask('tables', { sql: query.sql }, signal);
       const found = await this.find(dataset, ref, names);
-      const tables = await Promise.all(
+      const tables: readonly (NamedFile & { wholeSample: boolean })[] = await Promise.all(
         found.map(async (file) => ({
           ...file,
           wholeSample: await this.reader.requireReadable(file),
         })),
       );
-      return await this.files.lendAll(tables, (sources) => {
-        const named: NamedSource[] = tables.map(({ name }, at) => {
-          const source = sources[at];
-          if (!source) throw new Error('A table was lent without its file.');
-          return { name, source };
+      let read: Readable | null = null;
+      const once = (some: typeof tables) =>
+        this.files.lendAll(some, (sources) => {
+          const named: NamedSource[] = some.map(({ name }, at) => {
+            const source = sources[at];
+            if (!source) throw new Error('A table was lent without its file.');
+            return { name, source };
+          });
+          return pool.stream('query', { ...query, tables: named }, signal, (result, answered) => {
+            read = result;
+            return consume(result, answered, some.map(sourceOf));
+          });
         });
-        return pool.stream('query', { ...query, tables: named }, signal, (result, answered) =>
-          consume(result, answered, tables.map(sourceOf)),
-        );
-      });
+      return await withWiderTypes(tables, once, () => !read?.readableDidRead);
     } catch (error) {
+      // Whatever broke because nobody waits any more.
+      signal.throwIfAborted();
       throw asProblem(error, 'the query');
     }
   }

@@ -8,20 +8,28 @@ export const OPTIONS_MEMBER = 'table';
 
 const oneCharacter = z.string().regex(/^[^\n\r]$/u, 'takes one character');
 
-const schema = z.strictObject({
-  format: z.enum(TABLE_FORMATS).optional(),
-  delimiter: oneCharacter.optional(),
-  quote: z.union([oneCharacter, z.literal('')]).optional(),
-  escape: z.union([oneCharacter, z.literal('')]).optional(),
-  header: z.boolean().optional(),
-  skip: z.int().min(0).max(1_000_000).optional(),
-  encoding: z.enum(TEXT_ENCODINGS).optional(),
-  sheet: z.string().min(1).max(255).optional(),
-  range: z
-    .string()
-    .regex(/^[A-Z]{1,3}[1-9]\d{0,6}:[A-Z]{1,3}[1-9]\d{0,6}$/, 'takes cells such as B2:F200')
-    .optional(),
-});
+/** The engine takes a delimiter of any script, and quotes of one byte. */
+const oneByte = z.string().regex(/^[\t\x20-\x7e]$/, 'takes one character of ASCII');
+
+const schema = z
+  .strictObject({
+    format: z.enum(TABLE_FORMATS).optional(),
+    delimiter: oneCharacter.optional(),
+    quote: z.union([oneByte, z.literal('')]).optional(),
+    escape: z.union([oneByte, z.literal('')]).optional(),
+    header: z.boolean().optional(),
+    skip: z.int().min(0).max(1_000_000).optional(),
+    encoding: z.enum(TEXT_ENCODINGS).optional(),
+    sheet: z.string().min(1).max(255).optional(),
+    range: z
+      .string()
+      .regex(/^[A-Z]{1,3}[1-9]\d{0,6}:[A-Z]{1,3}[1-9]\d{0,6}$/, 'takes cells such as B2:F200')
+      .optional(),
+  })
+  .refine(({ delimiter, quote = '"' }) => delimiter !== quote, {
+    path: ['quote'],
+    message: 'takes another character than delimiter',
+  });
 
 /**
  * How an entry's metadata says that its file is to be read.

@@ -14,6 +14,7 @@ import { TableReader } from './schema/table-reader.js';
 import { TableFiles, asProblem, sourceOf, type TableFile } from './table-files.js';
 import { NotATable } from './table.problems.js';
 import { TableWorkers } from './table-workers.js';
+import { withWiderTypes } from './wider-types.js';
 
 /** Computes over tables for other slices, on the workers of jobs. */
 @Injectable()
@@ -48,12 +49,15 @@ export class WorkerTableEngine implements TableEngine {
         ? { kind: work.kind, method: work.method }
         : { kind: work.kind, key: work.key };
     try {
-      return await this.files.lendAll(tables, (sources) =>
-        this.workers.jobs.stream(
-          'produce',
-          { work: task, tables: sources, format },
-          signal,
-          (table, whole) => consume(table, whole, tables.map(sourceOf)),
+      // What a job has read of a table that failed half-way is worth nothing: it reads it anew.
+      return await withWiderTypes(tables, (some) =>
+        this.files.lendAll(some, (sources) =>
+          this.workers.jobs.stream(
+            'produce',
+            { work: task, tables: sources, format },
+            signal,
+            (table, whole) => consume(table, whole, some.map(sourceOf)),
+          ),
         ),
       );
     } catch (error) {

@@ -1,4 +1,4 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import { buffer } from 'node:stream/consumers';
 import { StorageFull } from '../core/contracts/artifact-producer.js';
 import { FILE_CATALOG, FileDamaged, type FileCatalog } from '../core/contracts/file-catalog.js';
@@ -11,7 +11,7 @@ import {
   type VersionRecord,
 } from '../core/contracts/versions.js';
 import type { DatasetId, FileId } from '../core/ids.js';
-import { InvalidInput, NotFound } from '../core/problems.js';
+import { InvalidInput, NotFound, Problem, Unavailable } from '../core/problems.js';
 import { MAGIC_BYTES, mayBeTable } from './engine/detect.js';
 import type { ReaderOptions, TableSource } from './engine/source.js';
 import { InvalidRequest, NotComparable, TableProblem } from './engine/table-problem.js';
@@ -31,6 +31,8 @@ export interface TableFile {
 /** Finds the files that are read as tables, and puts them where workers can read them. */
 @Injectable()
 export class TableFiles {
+  private readonly logger = new Logger(TableFiles.name);
+
   constructor(
     @Inject(UNIT_OF_WORK) private readonly unitOfWork: UnitOfWork,
     @Inject(VERSION_READER) private readonly versions: VersionReader,
@@ -81,7 +83,9 @@ export class TableFiles {
     } catch (error) {
       if (error instanceof FetchedOtherBytes) throw new FileDamaged(fileId);
       if ((error as NodeJS.ErrnoException).code === 'ENOSPC') throw new StorageFull(NO_ROOM);
-      throw error;
+      if (error instanceof Problem) throw error;
+      this.logger.warn({ err: error, fileId }, 'A file could not be fetched from the storage');
+      throw new Unavailable('The file could not be fetched from the storage; try again.', 2);
     }
   }
 

@@ -22,7 +22,7 @@ import { refusePurged } from './purged-files.js';
 import { insertEntries } from './version-insert.js';
 
 /** So much of an archive is stored at once, in one transaction: so many files, or small ones' bytes. */
-const BATCH = { files: 1024, bytes: 8 * 1024 * 1024 };
+const BATCH = { files: 4096, bytes: 16 * 1024 * 1024 };
 
 /** A file of a batch: in memory while it is small, staged where it is not. */
 type BatchedFile =

@@ -45,6 +45,21 @@ import { FileEntryView, VersionView } from './versions.view.js';
 /** A page of one comparison: both versions are in the cursor, so that branches may move meanwhile. */
 type CompareCursor = [from: number, to: number, path: string];
 
+/** What may keep a version's change from being done again, or taken back. */
+const REPLAY_PROBLEMS = [
+  InvalidInput,
+  Unauthenticated,
+  Forbidden,
+  NotFound,
+  NotABranch,
+  BranchProtected,
+  MergeConflicts,
+  ChecksFailed,
+  NothingChanged,
+  FileMissing,
+  PurgedContentRefused,
+] as const;
+
 @ApiTags('merges')
 @Controller({ path: 'datasets/:datasetId' })
 export class MergesController {
@@ -148,19 +163,7 @@ export class MergesController {
     description: 'As a new version on a branch. What has been changed since is a conflict: 409.',
   })
   @ApiCreatedResponse({ type: VersionView })
-  @Problems(
-    InvalidInput,
-    Unauthenticated,
-    Forbidden,
-    NotFound,
-    NotABranch,
-    BranchProtected,
-    MergeConflicts,
-    ChecksFailed,
-    NothingChanged,
-    FileMissing,
-    PurgedContentRefused,
-  )
+  @Problems(...REPLAY_PROBLEMS)
   revert(
     @CurrentPrincipal() principal: Principal,
     @IdParam('datasetId') dataset: DatasetId,
@@ -179,19 +182,7 @@ export class MergesController {
     description: 'As a new version on another branch, with the same report of conflicts.',
   })
   @ApiCreatedResponse({ type: VersionView })
-  @Problems(
-    InvalidInput,
-    Unauthenticated,
-    Forbidden,
-    NotFound,
-    NotABranch,
-    BranchProtected,
-    MergeConflicts,
-    ChecksFailed,
-    NothingChanged,
-    FileMissing,
-    PurgedContentRefused,
-  )
+  @Problems(...REPLAY_PROBLEMS)
   cherryPick(
     @CurrentPrincipal() principal: Principal,
     @IdParam('datasetId') dataset: DatasetId,

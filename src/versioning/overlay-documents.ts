@@ -37,6 +37,7 @@ export class OverlayDocuments {
     const [document] = await this.artifacts.register(tx, [staged], {
       holder: null,
       isReferredTo: true,
+      isInternal: true,
     });
     if (!document) throw new Error('An overlay document was not stored');
     return { fileId: document.fileId, digest: document.sha256 };

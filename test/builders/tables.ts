@@ -2,6 +2,7 @@ import { expect } from '@jest/globals';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { freshEngines } from '../../src/tabular/worker/engines.js';
 import { inSession } from '../../src/tabular/worker/operations.js';
 import type { Session } from '../../src/tabular/engine/session.js';
 import type { ReaderOptions, TableSource } from '../../src/tabular/engine/source.js';
@@ -42,7 +43,7 @@ export class TableFolder {
   }
 
   session<T>(work: (session: Session) => Promise<T>): Promise<T> {
-    return inSession(this.limits, work);
+    return inSession({ engines: freshEngines, limits: this.limits }, work);
   }
 
   get limits() {

@@ -133,6 +133,20 @@ describe('an analysis', () => {
     expect(await eventsOf(job.id)).toEqual(['analysis.completed', 'analysis.created']);
   });
 
+  it('of a table whose types show late is of all its rows', async () => {
+    const dataset = await api.aDataset();
+    const rows = Array.from({ length: 60_000 }, (_, n) => `${n},1`).join('\n');
+    await api.commitFiles(dataset, { 't.csv': `a,b\n${rows}\nx,1\n` });
+    const method = { kind: 'top', rows: 1, column: 'a' };
+    const job = await done(dataset, 'samples', {
+      ref: 'main',
+      paths: ['t.csv'],
+      method,
+      format: 'csv',
+    });
+    expect(await contentOf(job)).toBe('a,b\nx,1\n');
+  });
+
   it('that fails is told of once', async () => {
     const dataset = await aTable();
     const sql = 'SELECT nothing FROM "t.csv"';

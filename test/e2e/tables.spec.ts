@@ -86,8 +86,20 @@ describe('a file of a version', () => {
       { column0: 1, column1: 2 },
       { column0: 3, column1: 4 },
     ]);
-    await put({ table: { delimiter: ';;', whatever: 1 } });
-    expect(codeOf(await rowsOf(dataset, { path: 'x.csv' }))).toBe('400 invalid-input');
+    for (const nonsense of [
+      { delimiter: ';;', whatever: 1 },
+      { delimiter: ';', quote: ';' },
+      { quote: 'é' },
+      { header: 'yes' },
+      [],
+    ]) {
+      await put({ table: nonsense });
+      expect(codeOf(await rowsOf(dataset, { path: 'x.csv' }))).toBe('400 invalid-input');
+    }
+    for (const format of ['parquet', 'xlsx', 'avro', 'arrow', 'json']) {
+      await put({ table: { format } });
+      expect(codeOf(await rowsOf(dataset, { path: 'x.csv' }))).toBe('422 table-unreadable');
+    }
   });
 
   it('is found only by those who may read the dataset, and where there is one', async () => {
@@ -143,6 +155,8 @@ describe('rows', () => {
   it.each([
     [{ where: 'id ==' }, 'where'],
     [{ columns: 'id,,x' }, 'columns'],
+    [{ columns: 'id,id' }, 'twice'],
+    [{ columns: 'id,ID' }, 'twice'],
     [{ orderBy: ':desc' }, 'orderBy'],
     [{ where: 'nothing = 1' }, 'nothing'],
     [{ columns: 'nothing' }, 'nothing'],
@@ -201,6 +215,8 @@ describe('a query', () => {
     'SELECT * FROM "not/there.csv"',
     'SELECT x FROM "t.csv"',
     'SELEC 1',
+    'SELECT 1e400',
+    'SELECT pg_sleep(1)',
   ])('%s is refused', async (sql) => {
     const dataset = await datasetWith({ 't.csv': 'id\n1\n' });
     expect(codeOf(await run(dataset, sql))).toBe('400 invalid-input');
@@ -210,6 +226,13 @@ describe('a query', () => {
     const dataset = await datasetWith({ 't.csv': 'a,b\n1,"x\n2,y\n' });
     const answer = await run(dataset, 'SELECT * FROM "t.csv"');
     expect(codeOf(answer)).toBe('422 table-unreadable');
+  });
+
+  it('is right though its types show late, before all of the table was read', async () => {
+    const rows = Array.from({ length: 60_000 }, (_, n) => `${n},1`).join('\n');
+    const dataset = await datasetWith({ 'late.csv': `a,b\n${rows}\nx,1\n` });
+    const answer = await run(dataset, 'SELECT max(a) AS m, count(*) AS n FROM "late.csv"');
+    expect([answer.status, answer.body]).toEqual([200, [{ m: 'x', n: 60_001 }]]);
   });
 
   it('that fails half-way never ends well', async () => {

@@ -53,9 +53,11 @@ export interface Registration {
   readonly holder: UserId | null;
   /**
    * The caller refers to each of the contents once, by rows that it writes in the same transaction:
-   * counted here, at once, and told of by whatever the caller publishes. Only without a holder.
+   * counted here, at once. Only without a holder.
    */
   readonly isReferredTo?: boolean;
+  /** The contents are the server's own notes: what they are about is told of, and they are not. */
+  readonly isInternal?: boolean;
 }
 
 /**

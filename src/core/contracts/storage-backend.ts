@@ -5,8 +5,8 @@ import { token } from '../token.js';
 export interface StagedObject {
   readonly stagedKey: string;
   readonly sizeBytes: number;
-  /** They are durable only once they are final; without it they are so from now on. */
-  readonly isUnsynced?: boolean;
+  /** Kept in memory, not written anywhere yet: becoming final writes it. Nobody changes it meanwhile. */
+  readonly content?: Uint8Array;
 }
 
 /**
@@ -64,8 +64,9 @@ export interface StorageBackend {
   openStaging(): Promise<StagingSink>;
 
   /**
-   * Stages small contents that are in memory already, all of them or none. They become durable when
-   * they become final: what is synced together costs a fraction of what a sync each does.
+   * Stages small contents that are in memory already, all of them or none. They may stay there until
+   * they become final, as contents, not as records: what is then written and synced together costs a
+   * fraction of what a file each does.
    */
   stageAll(contents: readonly Uint8Array[]): Promise<StagedObject[]>;
 

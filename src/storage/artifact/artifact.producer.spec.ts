@@ -605,17 +605,25 @@ describe("registering in the caller's transaction", () => {
     await eventually(async () =>
       (await keysUnder(backend, 'staging/')).length === 0 ? true : null,
     );
-    const ids = first.map(({ fileId }) => fileId);
-    // Whoever refers to them tells of them: they were no upload.
-    expect(
-      await dataSource.query(
-        `SELECT 1 FROM events WHERE type = 'file.uploaded'
-           AND (data->>'fileId')::integer = ANY ($1::integer[])`,
-        [ids],
-      ),
-    ).toEqual([]);
     // Nothing refers to them in truth: the laws would miss it.
-    await dataSource.query('DELETE FROM files WHERE id = ANY ($1::integer[])', [ids]);
+    await dataSource.query('UPDATE files SET reference_count = 0, unreferenced_since = now()');
+  });
+
+  it.each([
+    ['tells of contents that somebody brought', false, ['file.uploaded']],
+    ['tells nobody of the server’s own notes', true, []],
+  ])('%s', async (_, isInternal, expected) => {
+    const staged = await storage.producer.stageAll([{ content: randomBytes(5) }]);
+    const [registered] = await storage.unitOfWork.run((tx) =>
+      storage.producer.register(tx, staged, { holder: null, isInternal }),
+    );
+    const told = await dataSource.query<{ type: string }[]>(
+      `SELECT type FROM events WHERE (data->>'fileId')::integer = $1`,
+      [registered?.fileId],
+    );
+    expect(told.map(({ type }) => type)).toEqual(expected);
+    // The laws would miss the event of what is nobody's.
+    await dataSource.query('TRUNCATE files, events CASCADE');
   });
 
   it('counts a hold or a reference, not both', async () => {

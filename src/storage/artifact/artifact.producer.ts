@@ -24,7 +24,12 @@ import { RequestContext } from '../../platform/logging/request-context.js';
 import { Metrics } from '../../platform/metrics/metrics.js';
 import { SqlStorageQuotas } from '../quotas/sql-storage-quotas.js';
 import { GroupRegistration } from './group-registration.js';
-import { Registrar, type RegisteredArtifact, type RegistrationEntry } from './registrar.js';
+import {
+  Registrar,
+  type RegisteredArtifact,
+  type RegisterOptions,
+  type RegistrationEntry,
+} from './registrar.js';
 import { StreamStager } from './stream-stager.js';
 
 const UNKNOWN_TYPE = 'application/octet-stream';
@@ -119,10 +124,13 @@ export class StreamArtifactProducer implements ArtifactProducer, OnApplicationSh
     staged: readonly StagedArtifact[],
     registration: Registration,
   ): Promise<Artifact[]> {
-    const { holder, isReferredTo = false } = registration;
+    const { holder, isReferredTo = false, isInternal = false } = registration;
     if (isReferredTo && holder !== null)
       throw new Error('A holder’s content is counted by its hold');
-    return this.registerIn(tx, this.entries(staged, holder, null), isReferredTo);
+    return this.registerIn(tx, this.entries(staged, holder, null), {
+      areReferredTo: isReferredTo,
+      areInternal: isInternal,
+    });
   }
 
   /**
@@ -162,10 +170,10 @@ export class StreamArtifactProducer implements ArtifactProducer, OnApplicationSh
   private async registerIn(
     tx: Tx,
     entries: readonly RegistrationEntry[],
-    areReferredTo = false,
+    options: RegisterOptions = {},
   ): Promise<RegisteredArtifact[]> {
     tx.afterRollback(() => this.drop(entries.map(({ staged }) => staged)));
-    const { outcomes, leftover } = await this.registrar.register(tx, entries, { areReferredTo });
+    const { outcomes, leftover } = await this.registrar.register(tx, entries, options);
     tx.afterCommit(() => this.afterCommit(outcomes, leftover));
     return outcomes.map((outcome) => {
       if (outcome.status === 'rejected') throw outcome.reason;

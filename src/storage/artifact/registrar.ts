@@ -43,9 +43,10 @@ export interface Registered {
   readonly leftover: StagedArtifact[];
 }
 
-interface RegisterOptions {
+export interface RegisterOptions {
   readonly onFinalizing?: () => void;
   readonly areReferredTo?: boolean;
+  readonly areInternal?: boolean;
 }
 
 /** The entries with the same content; the first one's bytes are stored. */
@@ -82,11 +83,12 @@ export class Registrar {
    * @param onFinalizing called when the first staged bytes are about to be moved: from then on the
    *   entries cannot be tried again
    * @param areReferredTo counts a reference of the caller's for each entry; none has a holder then
+   * @param areInternal publishes no event of them
    */
   async register(
     tx: Tx,
     entries: readonly RegistrationEntry[],
-    { onFinalizing, areReferredTo = false }: RegisterOptions = {},
+    { onFinalizing, areReferredTo = false, areInternal = false }: RegisterOptions = {},
   ): Promise<Registered> {
     const contents = groupByContent(entries);
     const readable = await this.readableBefore(tx, entries);
@@ -113,8 +115,7 @@ export class Registrar {
       ),
     );
     const kept = entries.filter(({ staged }) => !failures.has(rows.of(staged.sha256).id));
-    // What a version refers to from the start came with it: the version's event tells of it.
-    if (!areReferredTo) await this.publish(tx, kept, uploads, rows);
+    if (!areInternal) await this.publish(tx, kept, uploads, rows);
     await this.recordUploads(tx, kept, rows);
     return {
       outcomes: entries.map((entry) => {

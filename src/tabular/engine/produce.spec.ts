@@ -122,6 +122,7 @@ describe('other samples', () => {
     const method = { kind: 'time-range', column: 'at' } as const;
     expect(await sample({ ...method, from, to })).toEqual([5, 6]);
     expect(await sample({ ...method, from: null, to: '2026-01-01' })).toEqual([]);
+    await expect(sample({ ...method, column: 'id', from, to })).rejects.toThrow('is of type int64');
   });
 
   it('are of several tables of the same columns', async () => {

@@ -1,6 +1,7 @@
 import type { SampleMethod, TableFileFormat } from '../../core/contracts/tables.js';
 import { textOf } from '../schema/schema-diff.js';
-import { describeColumn } from './columns.js';
+import { describeColumn, logicalType } from './columns.js';
+import { findColumn } from './filter-sql.js';
 import { writeResult } from './output.js';
 import type { Relation } from './readers/reader.js';
 import { openTable } from './readers/registry.js';
@@ -36,6 +37,7 @@ export async function produceTable(session: Session, request: ProduceRequest): P
   let select: string;
   if (work.kind === 'sample') {
     requireAlike(opened.map(({ columns }) => columns));
+    requireTimes(first.columns, work.method);
     select = await sampleSelect(session, opened, first.columns, work.method);
   } else {
     if (!second) throw new InvalidRequest('A comparison needs two tables.');
@@ -51,6 +53,19 @@ export async function produceTable(session: Session, request: ProduceRequest): P
 function rowNumberOf({ rowNumber }: Relation, columns: readonly EngineColumn[]): string | null {
   const isHidden = columns.some(({ name }) => name.toLowerCase() === rowNumber);
   return isHidden ? null : (rowNumber ?? null);
+}
+
+const TIMES = new Set(['date', 'timestamp', 'timestamptz']);
+
+/** @throws InvalidRequest where a range of time is taken by a column that has no times */
+function requireTimes(columns: readonly EngineColumn[], method: SampleMethod): void {
+  if (method.kind !== 'time-range') return;
+  const { name, type } = findColumn(columns, method.column);
+  const kind = logicalType(type);
+  if (TIMES.has(kind)) return;
+  throw new InvalidRequest(
+    `${JSON.stringify(name)} is of type ${kind}; a range of time takes a column of dates or timestamps.`,
+  );
 }
 
 /** @throws InvalidRequest where tables that are to be read as one have other columns */

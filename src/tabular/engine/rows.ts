@@ -7,6 +7,7 @@ import { openTable } from './readers/registry.js';
 import type { EngineColumn, Session } from './session.js';
 import type { TableSource } from './source.js';
 import { identifier } from './sql-text.js';
+import { InvalidRequest } from './table-problem.js';
 
 /** Which rows of a table are wanted. */
 export interface RowsRequest {
@@ -44,6 +45,7 @@ export async function readRows(
   if (!relation) return null;
   const all = await session.columns(relation.from);
   const columns = request.columns?.map((name) => findColumn(all, name)) ?? all;
+  if (new Set(columns).size < columns.length) throw new InvalidRequest('A column is named twice.');
   const filter = request.where ? filterSql(request.where, all) : EVERY_ROW;
   await checkValues(session, filter);
   const inner = `SELECT ${columns.map(({ name }) => identifier(name)).join(', ')}

@@ -18,13 +18,15 @@ const SOURCES = new Set([
   'CTE',
 ]);
 
-/** Functions that tell of the server or leave traces in it. */
+/** Functions that tell of the server, leave traces in it, or keep a worker from others for nothing. */
 const FORBIDDEN_FUNCTIONS = new Set([
   'current_setting',
   'getenv',
   'getvariable',
   'nextval',
   'currval',
+  'pg_sleep',
+  'sleep_ms',
   'write_log',
   'pg_get_viewdef',
 ]);
@@ -44,11 +46,7 @@ export async function tablesOf(session: Session, sql: string): Promise<string[]>
     'SELECT json_serialize_sql($1::VARCHAR, skip_null := false, skip_empty := false)::VARCHAR',
     [sql],
   );
-  const parsed = JSON.parse(text) as {
-    error: boolean;
-    error_message?: string;
-    statements?: Node[];
-  };
+  const parsed = parse(text);
   if (parsed.error) {
     throw new InvalidRequest(
       /Only SELECT/.test(parsed.error_message ?? '')
@@ -64,6 +62,21 @@ export async function tablesOf(session: Session, sql: string): Promise<string[]>
     throw new InvalidRequest(`It reads ${tables.length} tables; ${MAX_SQL_TABLES} are allowed.`);
   }
   return tables;
+}
+
+interface Parsed {
+  readonly error: boolean;
+  readonly error_message?: string;
+  readonly statements?: readonly Node[];
+}
+
+/** @throws InvalidRequest for numbers that JSON has no text for, such as 1e400 */
+function parse(text: string): Parsed {
+  try {
+    return JSON.parse(text) as Parsed;
+  } catch {
+    throw new InvalidRequest('The SQL has a number in it that is too large to be one.');
+  }
 }
 
 /** What a parsed statement reads and calls. */

@@ -27,8 +27,11 @@ export interface EngineColumn {
 /** A value that a statement is given: always as text, cast where it is used. */
 export type Parameter = string;
 
-/** One engine, for one request: nothing of a request is there for the next. */
+/** One engine: nothing of a request is there for the next. */
 export class Session {
+  /** Nothing was done in it but reading to the end: what it is now, it was when it was opened. */
+  isAsOpened = true;
+
   private constructor(
     private readonly instance: DuckDBInstance,
     private readonly connection: DuckDBConnection,
@@ -56,12 +59,14 @@ export class Session {
    * SQL of other people, once that has been found to be one harmless SELECT.
    */
   async seal(files: readonly string[]): Promise<void> {
+    this.isAsOpened = false;
     await this.connection.run(`SET allowed_paths = [${files.map(literal).join(', ')}]`);
     await this.connection.run('SET enable_external_access = false');
     await this.connection.run('SET lock_configuration = true');
   }
 
   async run(sql: string): Promise<void> {
+    this.isAsOpened = false;
     await this.connection.run(sql);
   }
 
@@ -92,6 +97,7 @@ export class Session {
 
   /** The texts of a result with one column, as they are made. */
   async *texts(sql: string, parameters: readonly Parameter[] = []): AsyncGenerator<string | null> {
+    this.isAsOpened = false;
     const result = await this.connection.stream(sql, [...parameters]);
     for (;;) {
       const chunk = await result.fetchChunk();
@@ -102,6 +108,7 @@ export class Session {
 
   /** Runs a statement whose result is read chunk by chunk. */
   stream(sql: string, parameters: readonly Parameter[] = []) {
+    this.isAsOpened = false;
     return this.connection.stream(sql, [...parameters]);
   }
 

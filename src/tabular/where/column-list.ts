@@ -13,10 +13,13 @@ const NAME = /\s*(?:"((?:[^"]|"")+)"|([^",:]+?))\s*(?::\s*(asc|desc)\s*)?(?:,|$)
  * @throws InvalidFilter
  */
 export function parseColumns(text: string): string[] {
-  return parseTerms(text).map(({ column, direction }) => {
+  const names = new Set<string>();
+  for (const { column, direction } of parseTerms(text)) {
     if (direction) throw new InvalidFilter('Only orderBy takes asc and desc.');
-    return column;
-  });
+    if (names.has(column)) throw new InvalidFilter(`${JSON.stringify(column)} is named twice.`);
+    names.add(column);
+  }
+  return [...names];
 }
 
 /** Parses names divided by commas, each with `:asc` or `:desc` behind it. @throws InvalidFilter */

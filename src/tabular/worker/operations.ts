@@ -5,7 +5,7 @@ import { profileTable } from '../engine/profile.js';
 import { runQuery } from '../engine/query.js';
 import { reportOn } from '../engine/reports.js';
 import { readRows } from '../engine/rows.js';
-import { Session, type EngineLimits } from '../engine/session.js';
+import type { EngineLimits, Session } from '../engine/session.js';
 import { tablesOf } from '../engine/select-check.js';
 import type { TableSource } from '../engine/source.js';
 import {
@@ -16,86 +16,96 @@ import {
   asFileProblem,
 } from '../engine/table-problem.js';
 import { InvalidFilter } from '../where/invalid-filter.js';
+import { freshEngines, type Engines } from './engines.js';
 import type { WorkerFailure, WorkerRequest } from './protocol.js';
 
 /** Does what a worker is asked, in an engine of its own. */
-export async function perform(asked: WorkerRequest): Promise<unknown> {
+export async function perform(
+  asked: WorkerRequest,
+  engines: Engines = freshEngines,
+): Promise<unknown> {
+  const lender: Lender = { engines, limits: asked.limits };
   switch (asked.operation) {
     case 'describe': {
       const { source, full } = asked.request;
-      return onTable(asked.limits, source, (session, table) => describeTable(session, table, full));
+      return onTable(lender, source, (session, table) => describeTable(session, table, full));
     }
     case 'rows': {
       const { source, rows } = asked.request;
-      return onTable(asked.limits, source, (session, table) => readRows(session, table, rows));
+      return onTable(lender, source, (session, table) => readRows(session, table, rows));
     }
     case 'compare': {
       const { base, head, page } = asked.request;
-      return onTables(asked.limits, [base, head], (session, [was, is]) =>
+      return onTables(lender, [base, head], (session, [was, is]) =>
         compareRows(session, was, is, page),
       );
     }
     case 'profile': {
       const { source, sizeBytes } = asked.request;
-      return onTable(asked.limits, source, (session, table) =>
-        profileTable(session, table, sizeBytes),
-      );
+      return onTable(lender, source, (session, table) => profileTable(session, table, sizeBytes));
     }
     case 'report': {
       const { source, kind } = asked.request;
-      return onTable(asked.limits, source, (session, table) => reportOn(session, table, kind));
+      return onTable(lender, source, (session, table) => reportOn(session, table, kind));
     }
     case 'produce': {
       const request = { ...asked.request, output: asked.output };
-      return inSession(asked.limits, (session) => produceTable(session, request));
+      return inSession(lender, (session) => produceTable(session, request));
     }
     case 'tables':
-      return inSession(asked.limits, (session) => tablesOf(session, asked.request.sql));
+      return inSession(lender, (session) => tablesOf(session, asked.request.sql));
     case 'query': {
       const request = { ...asked.request, output: asked.output };
-      return inSession(asked.limits, (session) => runQuery(session, request));
+      return inSession(lender, (session) => runQuery(session, request));
     }
   }
 }
 
+/** Who lends an engine to some work, and what that may use. */
+interface Lender {
+  readonly engines: Engines;
+  readonly limits: EngineLimits;
+}
+
 function onTable<T>(
-  limits: EngineLimits,
+  lender: Lender,
   source: TableSource,
   read: (session: Session, source: TableSource) => Promise<T>,
 ): Promise<T> {
-  return onTables(limits, [source], (session, [table]) => read(session, table));
+  return onTables(lender, [source], (session, [table]) => read(session, table));
 }
 
 /** Reads tables; once more, with types taken from all of them, where those of a sample do not fit. */
 async function onTables<T, Sources extends [TableSource, ...TableSource[]]>(
-  limits: EngineLimits,
+  lender: Lender,
   sources: Sources,
   read: (session: Session, sources: Sources) => Promise<T>,
 ): Promise<T> {
   try {
-    return await inSession(limits, (session) => read(session, sources));
+    return await inSession(lender, (session) => read(session, sources));
   } catch (error) {
     if (!(error instanceof TypesTooNarrow)) throw error;
     if (sources.every(({ wholeSample }) => wholeSample)) {
       throw new TableProblem('malformed', error.message);
     }
     const whole = sources.map((source) => ({ ...source, wholeSample: true })) as Sources;
-    return onTables(limits, whole, read);
+    return onTables(lender, whole, read);
   }
 }
 
 /** Lends an engine to some work, and says of its errors what they mean for the file. */
 export async function inSession<T>(
-  limits: EngineLimits,
+  { engines, limits }: Lender,
   work: (session: Session) => Promise<T>,
 ): Promise<T> {
-  const session = await Session.open(limits);
+  const session = await engines.open(limits);
   try {
     return await work(session);
   } catch (error) {
+    session.isAsOpened = false;
     throw error instanceof InvalidFilter ? error : asFileProblem(error);
   } finally {
-    session.close();
+    engines.close(session);
   }
 }
 
@@ -108,6 +118,7 @@ export function failureOf(error: unknown): WorkerFailure {
     return { kind: 'invalid', detail: error.message };
   }
   if (error instanceof NotComparable) return { kind: 'incomparable', detail: error.message };
+  if (error instanceof TypesTooNarrow) return { kind: 'types-too-narrow', detail: error.message };
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
   if (code === 'ENOENT') return { kind: 'gone' };
   if (code === 'ENOSPC' || /No space left on device/i.test(String(message)))

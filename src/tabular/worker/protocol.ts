@@ -73,6 +73,7 @@ export type WorkerFailure =
   | { readonly kind: 'problem'; readonly code: TableProblemCode; readonly detail: string }
   | { readonly kind: 'invalid'; readonly detail: string }
   | { readonly kind: 'incomparable'; readonly detail: string }
+  | { readonly kind: 'types-too-narrow'; readonly detail: string }
   | { readonly kind: 'gone' }
   | { readonly kind: 'full' }
   | { readonly kind: 'internal'; readonly detail: string };

@@ -1,3 +1,4 @@
+import { ReadyEngines } from './engines.js';
 import { failureOf, perform } from './operations.js';
 import type { WorkerAnswer, WorkerRequest } from './protocol.js';
 
@@ -9,8 +10,10 @@ function answer(message: WorkerAnswer): void {
   process.send?.(message);
 }
 
+const engines = new ReadyEngines();
+
 process.on('message', (request: WorkerRequest) => {
-  perform(request).then(
+  perform(request, engines).then(
     (result) => answer({ ok: true, answer: result }),
     (error: unknown) => answer({ ok: false, failure: failureOf(error) }),
   );

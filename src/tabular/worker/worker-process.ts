@@ -1,13 +1,18 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readFile, rm } from 'node:fs/promises';
-import { setPriority } from 'node:os';
+import { constants, getPriority, setPriority } from 'node:os';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import type { EngineLimits } from '../engine/session.js';
 import { StorageFull } from '../../core/contracts/artifact-producer.js';
 import { Unavailable } from '../../core/problems.js';
-import { InvalidRequest, NotComparable, TableProblem } from '../engine/table-problem.js';
+import {
+  InvalidRequest,
+  NotComparable,
+  TableProblem,
+  TypesTooNarrow,
+} from '../engine/table-problem.js';
 import type {
   OperationName,
   Operations,
@@ -247,6 +252,8 @@ function errorOf(failure: WorkerFailure): Error {
       return new InvalidRequest(failure.detail);
     case 'incomparable':
       return new NotComparable(failure.detail);
+    case 'types-too-narrow':
+      return new TypesTooNarrow(failure.detail);
     case 'gone':
       return new SourceGone('The file is no longer there.');
     case 'full':
@@ -258,7 +265,7 @@ function errorOf(failure: WorkerFailure): Error {
 
 function lower(pid: number): void {
   try {
-    setPriority(pid, NICENESS);
+    setPriority(pid, Math.min(getPriority() + NICENESS, constants.priority.PRIORITY_LOW));
   } catch {
     // It has ended already, or the system does not let us: it does its work all the same.
   }

@@ -3,25 +3,34 @@ import { GroupCommit } from '../../../platform/database/group-commit.js';
 import { WorkerThread, workerProgram } from '../../worker-thread.js';
 import { DIRECTORY_MODE, UNSYNCABLE } from './durable-directories.js';
 
-/** A file's way from staging to where it stays, both below a root that is there. */
-export interface Move {
+/** Where a file is to be moved, below a root that is there. */
+interface Way {
   readonly root: string;
+  /** Where it lies; what is not written yet goes past here only where something is in its place. */
   readonly from: string;
   readonly to: string;
-  /** Its content has yet to be synced as well. */
-  readonly isUnsynced: boolean;
+}
+
+/** A file's way to where it stays. */
+export interface Move extends Way {
+  /** What it is to hold, where that is in memory and not at `from` yet. */
+  readonly content: Uint8Array | null;
+}
+
+/** The same, with its content among those of others. */
+export interface SizedMove extends Way {
+  readonly sizeBytes: number | null;
 }
 
 /** What the disk's threads are asked. */
 export type DiskRequest =
   | { readonly step: 'write'; readonly file: string; readonly bytes: Uint8Array<ArrayBuffer> }
   | {
-      readonly step: 'write-all';
-      readonly files: readonly { readonly file: string; readonly sizeBytes: number }[];
+      readonly step: 'move';
+      readonly moves: readonly SizedMove[];
       /** Their contents, one after the other. */
       readonly bytes: Uint8Array<ArrayBuffer>;
     }
-  | { readonly step: 'move'; readonly moves: readonly Move[] }
   | { readonly step: 'sync'; readonly kind: SyncedKind; readonly paths: readonly string[] };
 
 type SyncedKind = 'file' | 'directory';
@@ -54,7 +63,7 @@ export const FILE_MODE = 0o640;
 const MAX_WRITERS = 8;
 
 /** One group after the other: what one has made, the next takes for durable. */
-const MOVES = { items: 1024, groups: 1 };
+const MOVES = { items: 4096, groups: 1 };
 
 /** A thread that nobody has asked for anything for so long gives its memory back. */
 const IDLE_MS = 10_000;
@@ -107,29 +116,22 @@ export class DiskThreads {
     throwFirst(failures);
   }
 
-  /** Writes new files, all of them or none, and does not sync them. */
-  async writeAll(files: readonly string[], contents: readonly Uint8Array[]): Promise<void> {
-    // In memory of its own, which the thread takes along.
-    const bytes = new Uint8Array(contents.reduce((sum, { length }) => sum + length, 0));
-    let at = 0;
-    for (const content of contents) {
-      bytes.set(content, at);
-      at += content.length;
-    }
-    const sized = files.map((file, i) => ({ file, sizeBytes: contents[i]?.length ?? 0 }));
-    const request: DiskRequest = { step: 'write-all', files: sized, bytes };
-    const { failures } = await this.chooseWriter().ask(request, [bytes.buffer]);
-    throwFirst(failures);
-  }
-
-  /** Renames a file into a directory that is made where there is none; durable when it resolves. */
+  /**
+   * Renames a file into a directory that is made where there is none, or writes it there, where it is
+   * in memory; durable when it resolves.
+   */
   move(one: Move): Promise<void> {
     return this.moves.submit(one);
   }
 
   private async moveGroup(moves: readonly Move[]): Promise<PromiseSettledResult<void>[]> {
     if (!this.mover?.isAlive) this.mover = new DiskThread();
-    const { failures, unsynced } = await this.mover.ask({ step: 'move', moves });
+    const bytes = concatenated(moves);
+    const sized = moves.map(({ root, from, to, content }): SizedMove => {
+      return { root, from, to, sizeBytes: content && content.length };
+    });
+    const request: DiskRequest = { step: 'move', moves: sized, bytes };
+    const { failures, unsynced } = await this.mover.ask(request, [bytes.buffer]);
     try {
       // Side by side: a journal writes down in one go what it is asked to together.
       await Promise.all([
@@ -168,6 +170,18 @@ export class DiskThreads {
     this.writers.push(thread);
     return thread;
   }
+}
+
+/** What moves bring along, in memory of its own, which another thread can take over. */
+function concatenated(moves: readonly Move[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(moves.reduce((sum, { content }) => sum + (content?.length ?? 0), 0));
+  let at = 0;
+  for (const { content } of moves) {
+    if (!content) continue;
+    bytes.set(content, at);
+    at += content.length;
+  }
+  return bytes;
 }
 
 function throwFirst(failures: DiskAnswer['failures']): void {

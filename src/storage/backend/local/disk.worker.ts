@@ -12,7 +12,13 @@ import {
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
-import type { DiskAnswer, DiskFailure, DiskRequest, DiskSettings, Move } from './disk-threads.js';
+import type {
+  DiskAnswer,
+  DiskFailure,
+  DiskRequest,
+  DiskSettings,
+  SizedMove,
+} from './disk-threads.js';
 
 /**
  * The disk's thread (`workerProgram`): does a small file's steps in one go, where each would be a
@@ -64,34 +70,34 @@ function enter(root: string, directory: string, changed: Set<string>): void {
   known.add(directory);
 }
 
-function move({ root, from, to }: Move, changed: Set<string>): void {
+/** @param content what is to stand there; null for what lies at `from` */
+function move({ root, from, to }: SizedMove, content: Uint8Array | null, changed: Set<string>) {
   const directory = path.dirname(to);
+  const put = () => (content ? create(to, from, content) : renameSync(from, to));
   try {
     enter(root, directory, changed);
-    renameSync(from, to);
+    put();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     // Perhaps somebody tidied an empty directory away since it was made.
     for (let at = directory; at !== root; at = path.dirname(at)) known.delete(at);
     enter(root, directory, changed);
-    renameSync(from, to);
+    put();
   }
   changed.add(directory);
 }
 
-/** Writes files, all of them or none, and leaves syncing them to whoever moves them. */
-function writeAll({ files, bytes }: Extract<DiskRequest, { step: 'write-all' }>): void {
-  const written: string[] = [];
+/**
+ * Writes a file where it stays: no row names it yet. What stands there already may be read by
+ * somebody, or be what a crash has left: it is replaced in one step.
+ */
+function create(to: string, aside: string, content: Uint8Array): void {
   try {
-    let at = 0;
-    for (const { file, sizeBytes } of files) {
-      writeFile(file, bytes.subarray(at, at + sizeBytes), false);
-      written.push(file);
-      at += sizeBytes;
-    }
+    writeFile(to, content, false);
   } catch (error) {
-    for (const file of written) unlinkSync(file);
-    throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    writeFile(aside, content, false);
+    renameSync(aside, to);
   }
 }
 
@@ -128,10 +134,15 @@ function syncDirectory(directory: string): void {
 const ALL_SYNCED: DiskAnswer['unsynced'] = { file: [], directory: [] };
 
 /** Moves what can be moved, and tells what has to be synced for that to last. */
-function moveAll(moves: readonly Move[]): DiskAnswer {
+function moveAll({ moves, bytes }: Extract<DiskRequest, { step: 'move' }>): DiskAnswer {
   const changed = new Set<string>();
-  const failures = moves.map((one) => attempt(() => move(one, changed)));
-  const moved = moves.filter((one, index) => one.isUnsynced && failures[index] === null);
+  let at = 0;
+  const failures = moves.map((one) => {
+    const { sizeBytes } = one;
+    const content = sizeBytes === null ? null : bytes.subarray(at, (at += sizeBytes));
+    return attempt(() => move(one, content, changed));
+  });
+  const moved = moves.filter((one, index) => one.sizeBytes !== null && failures[index] === null);
   const roots = new Set(moves.map(({ root }) => root));
   const count = changed.size + moved.length;
   if ([...roots].every((root) => syncsAtOnce(root, count)))
@@ -156,10 +167,8 @@ function answer(request: DiskRequest): DiskAnswer {
         failures: [attempt(() => writeFile(request.file, request.bytes, true))],
         unsynced: ALL_SYNCED,
       };
-    case 'write-all':
-      return { failures: [attempt(() => writeAll(request))], unsynced: ALL_SYNCED };
     case 'move':
-      return moveAll(request.moves);
+      return moveAll(request);
     case 'sync': {
       const sync = request.kind === 'file' ? syncFile : syncDirectory;
       return { failures: [attempt(() => request.paths.forEach(sync))], unsynced: ALL_SYNCED };

@@ -12,10 +12,12 @@ import { LocalBackend, StorageLayoutBroken } from './local.backend.js';
 
 const makeRoot = () => mkdtemp(path.join(tmpdir(), 'varve-backend-'));
 
+const digestOf = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
+
 async function store(backend: LocalBackend, bytes: Buffer): Promise<string> {
   const sink = await backend.openStaging();
   await sink.write(bytes);
-  return backend.finalize(await sink.finish(), createHash('sha256').update(bytes).digest('hex'));
+  return backend.finalize(await sink.finish(), digestOf(bytes));
 }
 
 describeStorageBackend('local', async () => {
@@ -47,6 +49,43 @@ describe('LocalBackend', () => {
     const sha256 = 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad';
     expect(await store(backend, bytes)).toBe(`artifacts/ba/78/${sha256}`);
     expect(await readFile(path.join(root, 'artifacts/ba/78', sha256))).toEqual(bytes);
+  });
+
+  it('writes what is in memory straight to where it stays', async () => {
+    const backend = await LocalBackend.open(root);
+    const contents = [Buffer.from('abc'), randomBytes(5000)];
+    const staged = await backend.stageAll(contents);
+    expect(await readdir(path.join(root, 'staging'))).toEqual([]);
+    const keys = await Promise.all(
+      staged.map((one, i) => backend.finalize(one, digestOf(contents[i]!))),
+    );
+    for (const [i, key] of keys.entries()) {
+      expect(await readFile(path.join(root, key))).toEqual(contents[i]);
+    }
+    expect(await readdir(path.join(root, 'staging'))).toEqual([]);
+  });
+
+  it('replaces what a crash has left there, and what takes its place, but follows no link', async () => {
+    const backend = await LocalBackend.open(root);
+    const bytes = randomBytes(100);
+    const finalize = async () => {
+      const [staged] = await backend.stageAll([bytes]);
+      return path.join(root, await backend.finalize(staged!, digestOf(bytes)));
+    };
+    const file = await finalize();
+    await writeFile(file, 'torn');
+    expect(await finalize()).toBe(file);
+    expect(await readFile(file)).toEqual(bytes);
+    const outside = path.join(root, 'outside');
+    await rm(file);
+    await symlink(outside, file);
+    await finalize();
+    expect(existsSync(outside)).toBe(false);
+    expect(await readFile(file)).toEqual(bytes);
+    await rm(path.dirname(file), { recursive: true });
+    await finalize();
+    expect(await readFile(file)).toEqual(bytes);
+    expect(await readdir(path.join(root, 'staging'))).toEqual([]);
   });
 
   it('refuses to start where a link or a file stands for a folder', async () => {

@@ -2,7 +2,7 @@ import avro from 'avsc';
 import { uncompress as snappyUncompress } from 'snappyjs';
 import { createReadStream } from 'node:fs';
 import { pipeline, type Readable } from 'node:stream';
-import { inflateRaw, zstdDecompress } from 'node:zlib';
+import { crc32, inflateRaw, zstdDecompress } from 'node:zlib';
 import { literal } from '../sql-text.js';
 import { TableProblem } from '../table-problem.js';
 import { checkBlocks } from './avro-blocks.js';
@@ -22,7 +22,11 @@ const CODECS: Record<string, (bytes: Buffer, done: Done) => void> = {
   // Each block ends with the checksum of what it inflates to.
   snappy: (bytes, done) => {
     try {
-      done(null, Buffer.from(snappyUncompress(bytes.subarray(0, -4), MAX_BLOCK_BYTES)));
+      const plain = Buffer.from(snappyUncompress(bytes.subarray(0, -4), MAX_BLOCK_BYTES));
+      if (crc32(plain) !== bytes.readUInt32BE(bytes.length - 4)) {
+        throw new TableProblem('malformed', 'A block of the Avro file does not fit its checksum.');
+      }
+      done(null, plain);
     } catch (error) {
       done(error as Error);
     }

@@ -1,4 +1,5 @@
 declare module 'snappyjs' {
+  export function compress<Bytes extends Uint8Array>(plain: Bytes): Bytes;
   export function uncompress(compressed: Uint8Array, maximumLength?: number): Uint8Array;
 }
 
