@@ -38,13 +38,14 @@ const DIRECTORIES = [...(process.env['PATH'] ?? '').split(path.delimiter), '/usr
 export async function startOwnBroker(scheme?: string): Promise<OwnBroker | null> {
   for (const program of PROGRAMS) {
     if (scheme !== undefined && program.scheme !== scheme) continue;
-    const binary = await find(program.file);
+    const binary = await findProgram(program.file);
     if (binary !== null) return run(program, binary);
   }
   return null;
 }
 
-async function find(file: string): Promise<string | null> {
+/** Where a program is, if it is installed. */
+export async function findProgram(file: string): Promise<string | null> {
   for (const directory of DIRECTORIES) {
     const candidate = path.join(directory, file);
     const isThere = await access(candidate, constants.X_OK).then(

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const GIVE_UP_MS = 30_000;
+/** Longer than any lease of a process that has died. */
+const GIVE_UP_MS = 90_000;
 const INTERVAL_MS = 20;
 
 /**

@@ -140,13 +140,56 @@ describe('mass assignment', () => {
     expect(status).toBe(400);
   });
 
-  it('gives nobody what it did not ask for', async () => {
-    const polluting = { name: 'x', constructor: { prototype: { role: 'admin' } } };
-    const { status } = await send(app, ada.token, 'POST', '/api/v1/api-keys', polluting);
-    expect(status).toBeLessThan(500);
+  it.each([
+    ['POST', '/datasets', '{"name":"x","constructor":1}', 'constructor'],
+    [
+      'POST',
+      '/datasets',
+      '{"name":"x","constructor":{"prototype":{"role":"admin"}}}',
+      'constructor',
+    ],
+    ['POST', '/datasets', '{"name":"x","__proto__":{"role":"admin"}}', '__proto__'],
+    [
+      'POST',
+      '/api-keys',
+      '{"name":"x","constructor":{"prototype":{"role":"admin"}}}',
+      'constructor',
+    ],
+    ['POST', '/api-keys', '{"name":"x","prototype":{"role":"admin"}}', 'prototype'],
+  ])('%s %s refuses %s, and is none the richer', async (method, path, text, name) => {
+    const answer = await fetch(`${app.url}/api/v1${path}`, {
+      method,
+      headers: { Authorization: `Bearer ${ada.token}`, 'Content-Type': 'application/json' },
+      body: text,
+    });
+    expect(answer.status).toBe(400);
+    expect(await answer.text()).toContain(name);
     const { data } = await ada.api.GET('/api/v1/users/me');
     expect(data).toMatchObject({ id: ada.id, role: 'member' });
     expect(({} as { role?: string }).role).toBeUndefined();
+  });
+
+  it('takes members of such names where they are data', async () => {
+    const metadata = { ['constructor']: 'Ada & Sons', prototype: [1] };
+    const made = await ada.api.POST('/api/v1/datasets', { body: { name: 'data', metadata } });
+    expect(made.data).toMatchObject({ metadata });
+    const path = { datasetId: made.data!.id };
+    const changed = await ada.api.PATCH('/api/v1/datasets/{datasetId}', {
+      params: { path },
+      body: { metadata: { deep: metadata } },
+    });
+    expect(changed.data).toMatchObject({ metadata: { deep: metadata } });
+    const document = await send(app, ada.token, 'GET', `/api/v1/datasets/${path.datasetId}/export`);
+    const copy = JSON.parse(document.body) as { dataset: { name: string } };
+    copy.dataset.name = 'copy';
+    const imported = await send(app, ada.token, 'POST', '/api/v1/datasets/import', copy);
+    expect(imported).toMatchObject({ status: 201 });
+    expect(imported.body).toContain('Ada & Sons');
+  });
+
+  it.each(['constructor', '__proto__', 'prototype'])('refuses ?%s as any other', async (name) => {
+    const { status } = await send(app, ada.token, 'GET', `/api/v1/datasets?${name}=1`);
+    expect(status).toBe(400);
   });
 });
 

@@ -20,8 +20,13 @@ interface ApiDocument {
 }
 
 /** Every operation of the running server, as it describes itself. */
-export async function operationsOf(app: TestApp): Promise<Operation[]> {
-  const document = (await (await fetch(`${app.url}/api/openapi.json`)).json()) as ApiDocument;
+export function operationsOf(app: TestApp): Promise<Operation[]> {
+  return operationsAt(app.url);
+}
+
+/** Every operation of the server at an address. */
+export async function operationsAt(url: string): Promise<Operation[]> {
+  const document = (await (await fetch(`${url}/api/openapi.json`)).json()) as ApiDocument;
   return Object.entries(document.paths).flatMap(([route, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({
       id: operation.operationId,

@@ -1,7 +1,7 @@
 import { token } from '../token.js';
 
 /** What `EVENT_BUS_URL` can name a broker by. */
-export const BROKER_SCHEMES = ['nats', 'redis', 'rediss', 'amqp', 'amqps'] as const;
+export const BROKER_SCHEMES = ['nats', 'redis', 'rediss', 'amqp', 'amqps', 'kafka'] as const;
 export type BrokerScheme = (typeof BROKER_SCHEMES)[number];
 
 /** An event as it is given to a broker. */

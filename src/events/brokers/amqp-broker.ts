@@ -130,19 +130,18 @@ export class AmqpBroker implements EventBroker {
   }
 
   private async connect(signal: AbortSignal): Promise<void> {
-    const { servers, username, password, url } = this.options;
-    const [, hostname = '', port = ''] = /^(.*):(\d+)$/.exec(servers[0] ?? '') ?? [];
+    const { host, port, username, password, path, url } = this.options;
     const client = await connect(
       {
         protocol: url.protocol.slice(0, -1),
-        hostname,
-        port: Number(port),
+        hostname: host,
+        port,
         username: username ?? 'guest',
         password: password ?? 'guest',
-        vhost: decodeURIComponent(url.pathname.slice(1)) || '/',
+        vhost: path || '/',
         heartbeat: HEARTBEAT_S,
       },
-      { timeout: TIMEOUT_MS, servername: hostname },
+      { timeout: TIMEOUT_MS, servername: host },
     );
     const closed = new Promise<void>((resolve) => client.once('close', () => resolve()));
     client.on('error', () => undefined);

@@ -7,6 +7,8 @@ const nats: BrokerFactory = async (url) => new (await import('./nats-broker.js')
 const redis: BrokerFactory = async (url) =>
   new (await import('./redis-broker.js')).RedisBroker(url);
 const amqp: BrokerFactory = async (url) => new (await import('./amqp-broker.js')).AmqpBroker(url);
+const kafka: BrokerFactory = async (url) =>
+  new (await import('./kafka-broker.js')).KafkaBroker(url);
 
 /** Who makes the broker of each scheme. */
 const BROKERS: Record<BrokerScheme, BrokerFactory> = {
@@ -15,6 +17,7 @@ const BROKERS: Record<BrokerScheme, BrokerFactory> = {
   rediss: redis,
   amqp,
   amqps: amqp,
+  kafka,
 };
 
 /** The broker that `EVENT_BUS_URL` names; null for a URL that names none. @throws InvalidConfig */

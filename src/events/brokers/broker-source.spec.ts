@@ -107,6 +107,26 @@ describe('what a subscription takes from a broker', () => {
     expect((await source.after(LOG_START)).entries).toEqual(LOG.slice(0, 4));
   });
 
+  it('comes from the log where it is too large for a broker', async () => {
+    const large = entry(2);
+    const data = { datasetId: 2, name: 'x'.repeat(600_000) } as DomainEvent['data'];
+    const { body } = toMessage({ ...large, event: { ...large.event, data } }, LOG[0]!.position);
+    expect(JSON.parse(body)).toMatchObject({
+      id: 'id-2',
+      dataref: '/api/v1/events?after=100-1&limit=1',
+    });
+    expect(body).not.toContain('xxx');
+    const { source, give } = sourceOver({ pageSize: 1 });
+    give(bodies[0]!, body, bodies[2]!);
+    const taken: number[] = [];
+    let position = LOG_START;
+    for (let page; (page = await source.after(position)).entries.length > 0;) {
+      taken.push(...page.entries.map(numberOf));
+      position = page.end;
+    }
+    expect(taken).toEqual([1, 2, 3]);
+  });
+
   it('leaves out what is no event of this log', async () => {
     const { source, give, acknowledged } = sourceOver();
     const foreign = [

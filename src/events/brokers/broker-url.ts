@@ -8,10 +8,15 @@ export interface BrokerUrl {
   readonly name: string;
   /** How many messages are kept, where the broker keeps them by number. */
   readonly keep: number;
+  /** Of the first server. */
+  readonly host: string;
+  readonly port: number;
   /** `host:port` of the servers to begin with. */
   readonly servers: readonly string[];
   readonly username: string | undefined;
   readonly password: string | undefined;
+  /** What stands after the host, without the slash: a database's number, a virtual host. */
+  readonly path: string;
   readonly url: URL;
 }
 
@@ -40,9 +45,20 @@ export function parseBrokerUrl(text: string, defaultPort: number): BrokerUrl {
     address: `${url.protocol}//${first}/${name}`,
     name,
     keep,
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: Number(url.port || defaultPort),
     servers: [first, ...query.getAll('server').map(withPort)],
-    username: decodeURIComponent(url.username) || undefined,
-    password: decodeURIComponent(url.password) || undefined,
+    username: decode(url.username) || undefined,
+    password: decode(url.password) || undefined,
+    path: decode(url.pathname.slice(1)),
     url,
   };
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new InvalidConfig(['EVENT_BUS_URL takes a % only before two hexadecimal digits']);
+  }
 }

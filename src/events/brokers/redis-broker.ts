@@ -6,6 +6,7 @@ import type {
   BrokerMessage,
   EventBroker,
 } from '../../core/contracts/event-broker.js';
+import { InvalidConfig } from '../../platform/config/config.js';
 import { Alarm } from '../alarm.js';
 import { BrokerMoved, MAX_UNACKNOWLEDGED } from './broker-errors.js';
 import { parseBrokerUrl, type BrokerUrl } from './broker-url.js';
@@ -50,6 +51,9 @@ export class RedisBroker implements EventBroker {
   constructor(url: string) {
     this.options = parseBrokerUrl(url, PORT);
     this.address = this.options.address;
+    if (!/^\d{0,4}$/.test(this.options.path)) {
+      throw new InvalidConfig(["EVENT_BUS_URL takes a database's number after redis://host:port/"]);
+    }
     this.client = redisClient(this.options, () => RECONNECT_MS);
     this.client.on('ready', () => (this.isAway = false));
     this.client.on('error', (error: unknown) => {
@@ -169,18 +173,17 @@ export class RedisBroker implements EventBroker {
 }
 
 function redisClient(
-  { servers, username, password, url }: BrokerUrl,
+  { host, port, username, password, path, url }: BrokerUrl,
   reconnectStrategy: false | (() => number),
 ) {
-  const [, host = '', port = ''] = /^(.*):(\d+)$/.exec(servers[0] ?? '') ?? [];
-  const socket = { host, port: Number(port), connectTimeout: TIMEOUT_MS, reconnectStrategy };
+  const socket = { host, port, connectTimeout: TIMEOUT_MS, reconnectStrategy };
   return createClient({
     RESP: 2,
     disableOfflineQueue: true,
     socket: url.protocol === 'rediss:' ? { ...socket, tls: true } : socket,
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password }),
-    database: Number(url.pathname.slice(1) || 0),
+    database: Number(path),
   });
 }
 

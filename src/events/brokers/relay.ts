@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import type { EventBroker } from '../../core/contracts/event-broker.js';
+import type { BrokerMessage, EventBroker } from '../../core/contracts/event-broker.js';
 import { Alarm } from '../alarm.js';
 import { POLL_MS } from '../bus-connections.js';
 import { RELAY } from '../log/event-log.js';
@@ -9,6 +9,8 @@ import type { LeaseHolder } from '../subscriptions/lease-holder.js';
 import type { Lease, SubscriptionStore } from '../subscriptions/subscription-store.js';
 import { toMessage } from './relayed-event.js';
 
+/** Kafka takes no more than a mebibyte at a time. */
+const BATCH_BYTES = 768 * 1024;
 /** How often the broker is asked what it has where nothing else happens. */
 const LOOK_MS = 5_000;
 
@@ -107,8 +109,10 @@ export class Relay implements LeaseHolder {
       after = entry.position;
       return message;
     });
-    await this.broker.publish(messages);
-    this.count(messages.length);
+    for (const batch of batchesOf(messages)) {
+      await this.broker.publish(batch);
+      this.count(batch.length);
+    }
     held.cursor = end;
     held.lookedAt = performance.now();
     if (await this.store.advance(held.lease, end, [])) return isFull;
@@ -127,4 +131,20 @@ export class Relay implements LeaseHolder {
     );
     held.cursor = end;
   }
+}
+
+/** The messages in their order, as many at a time as have few enough bytes, and one at the least. */
+function batchesOf(messages: readonly BrokerMessage[]): BrokerMessage[][] {
+  const batches: BrokerMessage[][] = [];
+  let sizeBytes = Infinity;
+  for (const message of messages) {
+    const bytes = Buffer.byteLength(message.body);
+    if (sizeBytes + bytes > BATCH_BYTES) {
+      batches.push([]);
+      sizeBytes = 0;
+    }
+    batches.at(-1)?.push(message);
+    sizeBytes += bytes;
+  }
+  return batches;
 }

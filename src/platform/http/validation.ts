@@ -18,6 +18,26 @@ function* flatten(errors: readonly ValidationError[], parent: string): Generator
   }
 }
 
+/** Names that are left out before anybody could say that they are unknown. */
+const LEFT_OUT = ['constructor', 'prototype'];
+
+/** Refuses members of those names wherever they are, as any other unknown one. @throws InvalidInput */
+function refuseLeftOut(value: unknown): void {
+  const waiting: [value: unknown, at: string][] = [[value, '']];
+  for (let next = waiting.pop(); next; next = waiting.pop()) {
+    const [object, parent] = next;
+    if (typeof object !== 'object' || object === null) continue;
+    for (const [name, member] of Object.entries(object)) {
+      const at = parent ? `${parent}.${name}` : name;
+      if (LEFT_OUT.includes(name)) {
+        const message = `property ${name} should not exist`;
+        throw new InvalidInput(`${at} ${message}.`, [{ at, message }]);
+      }
+      waiting.push([member, at]);
+    }
+  }
+}
+
 class StrictValidationPipe extends ValidationPipe {
   /** Leaves lone parameters to their own pipes: `Number('0x1')` is 1, but no id is written so. */
   protected override transformPrimitive(value: unknown): unknown {
@@ -25,7 +45,10 @@ class StrictValidationPipe extends ValidationPipe {
   }
 
   override transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
-    const body = this.toValidate(metadata) ? sealed(value, metadata.metatype) : value;
+    if (!this.toValidate(metadata)) return super.transform(value, metadata);
+    const body = sealed(value, metadata.metatype);
+    // What is to be kept as it came has become text by now: there such names are data.
+    refuseLeftOut(body);
     return super.transform(body, metadata);
   }
 }

@@ -87,6 +87,27 @@ describe('CSV', () => {
     expect(table?.wholeSample).toBe(true);
   });
 
+  it('never rounds whole numbers that 64 bits do not hold', async () => {
+    const table = await read('large.csv', 'a,b,c\n18446744073709551615,1.5,1\n5,2,2\n');
+    expect(shape(table)).toEqual([2, 'a:int128', 'b:float64', 'c:int64']);
+    const larger = '9'.repeat(45);
+    expect(shape(await read('larger.csv', `a\n${larger}\n7\n`))).toEqual([2, 'a:string']);
+    const later = `a,b\n${'1,2\n'.repeat(60_000)}18446744073709551615,2\n`;
+    expect(shape(await read('later.csv', later))).toEqual([60_001, 'a:int128', 'b:int64']);
+    const mixed = `a\n18446744073709551615\n0.5\n`;
+    expect(shape(await read('mixed.csv', mixed))).toEqual([2, 'a:float64']);
+  });
+
+  it('takes dates in several formats for texts', async () => {
+    const table = await read(
+      'dates.csv',
+      'd,at,e\n2020-01-01,2020-01-01 00:00:00,2020-01-01\n31/12/2020,31/12/2020 10:00:00,2020-01-02\n',
+    );
+    expect(shape(table)).toEqual([2, 'd:string', 'at:string', 'e:string']);
+    const one = await read('date.csv', `d\n${'01/02/2020\n'.repeat(50_000)}31/12/2020\n`);
+    expect(shape(one)).toEqual([50_001, 'd:date']);
+  });
+
   it('gives every column a name of its own', async () => {
     const table = await read('names.csv', 'a,a,,__proto__,A\n1,2,3,4,5\n');
     const names = table?.columns.map(({ name }) => name.toLowerCase()) ?? [];

@@ -4,15 +4,14 @@ import type { Session } from '../session.js';
 import type { ReaderOptions, TableFormat } from '../source.js';
 import { identifier, literal } from '../sql-text.js';
 import { TableProblem } from '../table-problem.js';
+import { settleTypes, type SniffedColumn, type SniffedFormats } from './csv-types.js';
 import { MAX_COLUMNS, type DatasetReader, type Relation } from './reader.js';
 
 const WIDE_COLUMNS = 1000;
 
-interface Sniffed {
+interface Sniffed extends SniffedFormats {
   readonly header: boolean;
-  readonly columns: readonly { readonly name: string; readonly type: string }[];
-  readonly dateFormat: string | null;
-  readonly timestampFormat: string | null;
+  readonly columns: readonly SniffedColumn[];
 }
 
 /**
@@ -25,7 +24,18 @@ export const csvReader: DatasetReader = {
   async open(session, source, format, head): Promise<Relation> {
     const options = settle(source.options, format, head);
     const file = await plainTextFile(source, head, options.encoding, session.limits.scratchBytes);
-    const sniffed = await sniff(session, file, options, source.wholeSample);
+    const found = await sniff(session, file, options, source.wholeSample);
+    const texts = found.columns.map(({ name }) => ({ name, type: 'VARCHAR' }));
+    const sniffed = {
+      ...found,
+      columns: await settleTypes(
+        session,
+        fromClause(file, options, { ...found, columns: texts }),
+        found.columns,
+        found,
+        { head: decodeHead(head.bytes, options.encoding), wholeSample: source.wholeSample },
+      ),
+    };
     // Each thread holds a vector for every column: of thousands, one thread's are enough.
     if (sniffed.columns.length > WIDE_COLUMNS) await session.run('SET threads = 1');
     const guessed = (['delimiter', 'header', 'encoding'] as const).filter(
