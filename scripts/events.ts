@@ -19,16 +19,25 @@ interface Told {
 /** What there is no use in trying again. */
 class Refused extends Error {}
 
-function print(text: string, asPeople: boolean): void {
+/** Whether people read it: on a terminal, or where they say so (https://force-color.org). */
+const asPeople = process.stdout.isTTY || !['', '0', undefined].includes(process.env['FORCE_COLOR']);
+/** Some would rather have none (https://no-color.org). */
+const hasColours = (process.env['NO_COLOR'] ?? '') === '';
+
+function coloured(colour: 'gray' | 'cyan' | 'yellow', text: string): string {
+  return hasColours ? styleText(colour, text, { validateStream: false }) : text;
+}
+
+function print(text: string): void {
   if (!asPeople) {
     process.stdout.write(`${text}\n`);
     return;
   }
   const { type, subject, time, data } = JSON.parse(text) as Told;
   const words = [
-    styleText('gray', time.slice(0, 19).replace('T', ' ')),
-    styleText('cyan', type),
-    styleText('yellow', subject),
+    coloured('gray', time.slice(0, 19).replace('T', ' ')),
+    coloured('cyan', type),
+    coloured('yellow', subject),
     JSON.stringify(data),
   ];
   process.stdout.write(`${words.join('  ')}\n`);
@@ -50,7 +59,7 @@ async function follow(url: URL, key: string, after: string | null): Promise<stri
       .pipeThrough(new EventSourceParserStream());
     for await (const { id, event, data } of messages) {
       if (event === 'end') throw new Error(`The server ended the stream: ${data}`);
-      print(data, process.stdout.isTTY);
+      print(data);
       cursor = id ?? cursor;
     }
   } catch (error) {

@@ -46,7 +46,7 @@ export const archive = race('10,000 × 4 KiB as one tar', async (bench) => {
       await emptyFolder(source.folder);
       await client.writeFiles(source.folder, count, source.bytes, stamp);
     },
-    rounds: 4,
+    rounds: 3,
     warmUps: 1,
     figure: inSeconds,
     settle: true,

@@ -13,7 +13,7 @@ const inMicroseconds = (seconds: number): string => `${(seconds * 1e6).toFixed(0
 export const removals = race('remove all but 100 files with one commit, a path', async (bench) => {
   const { small, large } = bench.quick
     ? { small: 1000, large: 5000 }
-    : { small: 10_000, large: 100_000 };
+    : { small: 5000, large: 50_000 };
   const [ours, theirs] = [`${count(large)} files`, `${count(small)} files`];
   return {
     contestants: [removing(bench, ours, large), removing(bench, theirs, small)],

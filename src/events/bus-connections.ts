@@ -38,6 +38,7 @@ export class BusConnections {
   private listening: Client | null = null;
   private announcement: NodeJS.Timeout | null = null;
   private announcedAt = 0;
+  private announced: Promise<unknown> | undefined;
   private loop: Promise<void> = Promise.resolve();
   private poll: NodeJS.Timeout | undefined;
 
@@ -87,13 +88,18 @@ export class BusConnections {
   announce(): void {
     this.ring();
     const dueInMs = Math.max(0, this.announcedAt + ANNOUNCEMENT_MS - performance.now());
-    this.announcement ??= setTimeout(() => {
-      this.announcement = null;
-      this.announcedAt = performance.now();
-      // Outside of the transactions: a NOTIFY inside makes all commits wait for each other. What
-      // goes wrong here the others find by themselves within a second.
-      this.listening?.query(`NOTIFY ${CHANNEL}, '${this.self}'`).catch(() => undefined);
-    }, dueInMs).unref();
+    this.announcement ??= setTimeout(() => void this.notify(), dueInMs).unref();
+  }
+
+  private async notify(): Promise<void> {
+    // One at a time: a connection has no queue.
+    await this.announced;
+    this.announcement = null;
+    this.announcedAt = performance.now();
+    // Outside of the transactions: a NOTIFY inside makes all commits wait for each other. What
+    // goes wrong here the others find by themselves within a second.
+    const notified = this.listening?.query(`NOTIFY ${CHANNEL}, '${this.self}'`);
+    this.announced = notified?.catch(() => undefined);
   }
 
   private async listen(): Promise<void> {

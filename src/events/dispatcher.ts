@@ -49,7 +49,7 @@ export class Dispatcher {
 
   /** Resolves once every handler has done with the event, in success or not. Never throws. */
   async dispatch(event: DomainEvent): Promise<void> {
-    await this.emitter.emitAsync(event.type, event);
+    if (this.subscriptions.size > 0) await this.emitter.emitAsync(event.type, event);
   }
 
   private async handle(name: string, handler: EventHandler, event: DomainEvent): Promise<void> {

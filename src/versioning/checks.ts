@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type {
   CandidateVersion,
+  CheckViolation,
   VersionCheck,
   VersionChecks,
 } from '../core/contracts/version-check.js';
@@ -18,8 +19,11 @@ export class Checks implements VersionChecks {
 
   /** Runs them all, so that one answer names every violation. @throws ChecksFailed */
   async require(tx: Tx, candidate: CandidateVersion): Promise<void> {
-    const violations = [];
-    for (const check of this.#checks) violations.push(...(await check.check(tx, candidate)));
+    let violations: CheckViolation[] = [];
+    for (const check of this.#checks) {
+      // Perhaps one for each of very many paths: more than a call takes arguments.
+      violations = violations.concat(await check.check(tx, candidate));
+    }
     if (violations.length > 0) throw new ChecksFailed(violations);
   }
 }

@@ -111,7 +111,7 @@ export class Compare {
   ): Promise<Difference[]> {
     let before = await this.contents(tx, from, paths);
     let after = await this.contents(tx, to, paths);
-    const differing = paths.filter(
+    let differing = paths.filter(
       (path) => !sameContent(before.get(path) ?? null, after.get(path) ?? null),
     );
     // A content that only left, or only appeared, may be one half of a move: which path is the other
@@ -127,7 +127,7 @@ export class Compare {
       const others = kin.flatMap(({ path }) => (known.has(path) ? [] : [path]));
       before = new Map([...before, ...(await this.contents(tx, from, others))]);
       after = new Map([...after, ...(await this.contents(tx, to, others))]);
-      differing.push(...others);
+      differing = differing.concat(others);
     }
     const [first, last] = [paths[0] as string, paths.at(-1) as string];
     return differences(differing, before, after).filter(

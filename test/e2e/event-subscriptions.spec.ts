@@ -125,6 +125,17 @@ describe('durable subscriptions over the API', () => {
     await dataset('fifth');
     await eventually(() => expect(told.at(-1)).toBe('fifth'));
 
+    const { data: audit } = await api.GET('/api/v1/audit', {
+      params: { query: { action: 'subscription.rewind' } },
+    });
+    expect(audit!.items).toHaveLength(3);
+    expect(audit!.items.at(-1)).toMatchObject({
+      actorId: server.admin.id,
+      resourceType: 'event_subscription',
+      resourceId: NAME,
+      after: { cursor: '0-0' },
+    });
+
     expect((await rewind({})).response.status).toBe(400);
     expect((await rewind({ cursor: '0-0', time: createdAt })).response.status).toBe(400);
     expect((await rewind({ cursor: '18446744073709551615-1' })).response.status).toBe(400);

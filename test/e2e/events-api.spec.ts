@@ -301,6 +301,42 @@ describe('a WebSocket', () => {
 });
 
 describe('live streams', () => {
+  it('tell no more of a dataset once the grant on it is withdrawn, and go on with the rest', async () => {
+    const bob = await server.user('bob');
+    const { id } = await dataset(ada.api, 'lent');
+    const own = await dataset(bob.api, 'of bob');
+    const grant = { params: { path: { datasetId: id, userId: bob.id } } };
+    await ada.api.PUT('/api/v1/datasets/{datasetId}/permissions/{userId}', {
+      ...grant,
+      body: { permission: 'read' },
+    });
+    const sse = await follow(bob, '?type=dataset.updated');
+    const ws = await connect(bob.token);
+    ws.say({ action: 'subscribe', id: 'a', type: ['dataset.updated'] });
+    await eventually(() => expect(ws.of('subscribed')).toHaveLength(1));
+    const change = (user: TestUser, datasetId: number, description: string) =>
+      user.api.PATCH('/api/v1/datasets/{datasetId}', {
+        params: { path: { datasetId } },
+        body: { description },
+      });
+    const expectTold = (...ids: number[]) =>
+      eventually(() => {
+        for (const told of [sse.told, ws.events('a')]) {
+          expect(told.map(({ subject }) => subject)).toEqual(ids.map((one) => `dataset/${one}`));
+        }
+      });
+    await change(ada, id, 'first');
+    await expectTold(id);
+    await ada.api.DELETE('/api/v1/datasets/{datasetId}/permissions/{userId}', grant);
+    await change(ada, id, 'not for bob');
+    // What comes after it has arrived: so has whatever was told of it.
+    await change(bob, own.id, 'his own');
+    await expectTold(id, own.id);
+    sse.leave();
+    ws.socket.close();
+    await eventually(() => expect(open()).toBe(0));
+  });
+
   it('end, with the reason, when the server stops', async () => {
     const reader = await follow(ada);
     const other = await connect(ada.token);

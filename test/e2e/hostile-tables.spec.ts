@@ -5,6 +5,7 @@ import { startApp, type TestApp } from '../app.js';
 import { eventually } from '../builders/eventually.js';
 import { parquetFile } from '../builders/parquet-file.js';
 import { VersionsApi, codeOf, type Answer } from '../builders/versions-api.js';
+import { visibleEvents } from '../builders/visible-events.js';
 import { workbookOf, zipOf } from '../builders/zip-file.js';
 
 /** How long the one line is: `HOSTILE_LINE_BYTES=1073741824` makes it a gigabyte. */
@@ -50,8 +51,9 @@ const at = (dataset: number, verb: string, path: string) =>
   `/datasets/${dataset}/refs/main/${verb}?path=${path}`;
 
 /** How the job ended that reads all of what was committed. */
-const captured = (dataset: number) =>
-  eventually(async () => {
+const captured = async (dataset: number) => {
+  await visibleEvents(database, dataset);
+  return eventually(async () => {
     const [job] = await database.query<{ state: string; attempts: number }[]>(
       `SELECT state, attempts FROM jobs
        WHERE kind = 'tables.capture-schemas' AND (payload->>'datasetId')::integer = $1`,
@@ -59,6 +61,7 @@ const captured = (dataset: number) =>
     );
     return job && ['completed', 'failed'].includes(job.state) ? job : null;
   });
+};
 
 /** Every way to ask for the table, at once, while somebody else asks for another one. */
 async function askAll(dataset: number, path: string): Promise<Answer<unknown>[]> {

@@ -7,6 +7,7 @@ import { DataSource } from 'typeorm';
 import { gzipSync } from 'node:zlib';
 import { startApp, type TestApp } from '../app.js';
 import { eventually } from '../builders/eventually.js';
+import { visibleEvents } from '../builders/visible-events.js';
 import { VersionsApi, codeOf } from '../builders/versions-api.js';
 
 let server: TestApp;
@@ -37,8 +38,9 @@ async function put(dataset: number, content: Uint8Array): Promise<string> {
   return sha256Of(content);
 }
 
-const capturedAll = (dataset: number) =>
-  eventually(async () => {
+const capturedAll = async (dataset: number) => {
+  await visibleEvents(database, dataset);
+  await eventually(async () => {
     const jobs = await database.query<{ state: string }[]>(
       `SELECT state FROM jobs WHERE kind = 'tables.capture-schemas' AND (payload->>'datasetId')::integer = $1`,
       [dataset],
@@ -46,6 +48,7 @@ const capturedAll = (dataset: number) =>
     expect(jobs.length).toBeGreaterThan(0);
     expect(new Set(jobs.map(({ state }) => state))).toEqual(new Set(['completed']));
   });
+};
 
 const schemasOf = (dataset: number) =>
   database.query<object[]>(

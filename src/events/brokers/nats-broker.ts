@@ -27,10 +27,8 @@ import { Lasting } from './lasting.js';
 const PORT = 4222;
 const TIMEOUT_MS = 5_000;
 const RECONNECT_MS = 250;
-/** So long the server keeps what is given back: it would send the first of it to the request that ends. */
-const GIVE_BACK_MS = 100;
 /** After this long a message that nobody acknowledged is given to the group again. */
-const ACK_WAIT_MS = 30_000;
+const ACK_WAIT_MS = 10_000;
 /** How long one request for messages stands, and with it how soon a lost one is noticed. */
 const PULL_MS = 4_000;
 const CURSOR = 'Varve-Cursor';
@@ -117,7 +115,8 @@ export class NatsBroker implements EventBroker {
           signal.removeEventListener('abort', stop);
           this.sessions.delete(messages);
           messages = null;
-          if (this.isConnected) for (const message of held) message.nak(GIVE_BACK_MS);
+          // Not at once: the server would answer with them the request for more that ends here.
+          if (this.isConnected) for (const message of held) message.nak(PULL_MS);
         }
       },
       (error) => this.logger.debug({ err: error, group }, `${this.address} does not serve a group`),

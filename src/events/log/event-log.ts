@@ -103,11 +103,13 @@ export function toEntry(row: LogRow): LogEntry {
 
 /** Where the newest event stands that has committed, settled or not; null in an empty log. */
 export async function newest(client: LogClient): Promise<LogPosition | null> {
-  const { rows } = await client.query<{ transaction_id: string; position: string }>(
+  const { rows } = await client.query<{ transaction_id: string; position: string }>({
+    name: 'newest-event',
     // Ordered by the columns, not by their texts, which bear the same names.
-    `SELECT transaction_id::text, position::text FROM events e
+    text: `SELECT transaction_id::text, position::text FROM events e
      ORDER BY e.transaction_id DESC, e.position DESC LIMIT 1`,
-  );
+    values: [],
+  });
   return rows[0] ? { transactionId: rows[0].transaction_id, position: rows[0].position } : null;
 }
 

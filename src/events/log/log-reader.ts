@@ -50,7 +50,8 @@ export class LogReader implements EntrySource {
     const entries = await readAfter(this.connections.pool, position, PAGE);
     const end = entries.at(-1)?.position ?? position;
     const isFull = entries.length === PAGE;
-    if (!isFull) void this.watchFor(end);
+    // Once those who asked have what there is.
+    if (!isFull) setImmediate(() => void this.watchFor(end));
     return { entries, end, isFull };
   }
 

@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { AUDIT_TRAIL, type AuditTrail } from '../../core/contracts/audit-trail.js';
 import { UNIT_OF_WORK, type Tx, type UnitOfWork } from '../../core/contracts/unit-of-work.js';
 import { InvalidInput, NotFound } from '../../core/problems.js';
 import { BusConnections } from '../bus-connections.js';
@@ -37,6 +38,7 @@ export class SubscriptionAdmin {
   constructor(
     @Inject(UNIT_OF_WORK) private readonly unitOfWork: UnitOfWork,
     private readonly connections: BusConnections,
+    @Inject(AUDIT_TRAIL) private readonly audit: Pick<AuditTrail, 'record'>,
   ) {}
 
   list(after: string, limit: number): Promise<SubscriptionRow[]> {
@@ -74,6 +76,14 @@ export class SubscriptionAdmin {
         [name, transactionId, position],
       );
       if (moved.length === 0) throw new NotFound(`The subscription ${JSON.stringify(name)}`);
+      await this.audit.record(tx, [
+        {
+          action: 'subscription.rewind',
+          resourceType: 'event_subscription',
+          resourceId: name,
+          after: { cursor: toCursor({ transactionId, position }), ...to },
+        },
+      ]);
       await tx.query(
         `DELETE FROM event_deliveries WHERE subscription = $1 AND state = 'pending'
            AND (transaction_id, position) > ($2::xid8, $3::bigint)`,

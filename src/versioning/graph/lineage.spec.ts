@@ -68,6 +68,14 @@ describe('the lineage policy', () => {
     expect(segmentsToCompact([after], 100, 999_900)).toBe(1);
   });
 
+  it('starts afresh when a commit removes a good part, which a page might have to pass', () => {
+    const before: Segment = { lineageId: 1, depth: 1, rows: 1_000_000, baseRows: 0 };
+    const after = { ...before, depth: 2, rows: 1_200_000 };
+    expect(segmentsToCompact([after], 800_000, 200_000)).toBe(1);
+    // A tenth put anew is passed by nobody, and cannot pay for the rest.
+    expect(segmentsToCompact([{ ...after, rows: 1_100_000 }], 1_000_000, 100_000)).toBe(0);
+  });
+
   it('does not make a commit of one path copy a million', () => {
     const before: Segment = { lineageId: 1, depth: 1, rows: 1_000_000, baseRows: 0 };
     expect(segmentsToCompact([{ ...before, rows: 1 }, before], 1_000_000, 1)).toBe(0);

@@ -17,6 +17,12 @@ const MANY_SEGMENTS = 8;
 /** How many rows a commit may copy for each row that it writes and still count as affording it. */
 const AFFORDABLE = 8;
 
+/**
+ * A commit that can afford it copies as soon as there is a dead row for so many living ones: names
+ * that were removed in a row have to be passed one by one.
+ */
+const LIVING_PER_DEAD = 4;
+
 /** Dead rows may be this many times the living ones before they are left behind at any price. */
 const INTOLERABLE = 4;
 
@@ -36,7 +42,7 @@ export function continuesLineage(segments: readonly Segment[], changes: number):
 
 /**
  * How many of a version's segments, the nearest first, are to be copied into one base: 0 for none;
- * all of them where dead rows (removed, or put anew later) outgrow the living ones. What is copied
+ * all of them where dead rows (removed, or put anew later) have become many. What is copied
  * is paid for by the rows that were written since they were last copied, so that committing k
  * changes costs O(k) amortised, and a version has O(log n) segments however its history forked.
  *
@@ -51,7 +57,7 @@ export function segmentsToCompact(
 ): number {
   const total = sumRows(segments);
   const dead = total - living;
-  if (dead > Math.max(SMALL, living)) {
+  if (dead > Math.max(SMALL, living / LIVING_PER_DEAD)) {
     const affordable = living <= AFFORDABLE * Math.max(changes, SMALL / AFFORDABLE);
     if (affordable || dead > INTOLERABLE * living) return segments.length;
   }
