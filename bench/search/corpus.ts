@@ -34,7 +34,10 @@ async function fill(bench: Bench, datasets: number): Promise<Corpus> {
   const varve = await bench.startVarve(`search-${datasets}`);
   const database = await varve.connectToDatabase();
   bench.defer(() => database.end());
-  const user = await varve.call<{ id: number }>('POST', '/users', { name: 'reader' });
+  const user = await varve.call<{ id: number }>('POST', '/users', {
+    name: 'reader',
+    role: 'member',
+  });
   const { key } = await varve.call<{ key: string }>('POST', '/api-keys', {
     name: 'bench',
     userId: user.id,
