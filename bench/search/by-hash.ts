@@ -30,8 +30,7 @@ async function entries(bench: Bench, count: number): Promise<Contestant> {
   const versions = count / PATHS;
   const files = count / USES;
   for (const statement of [
-    // Neither triggers nor foreign keys: ten million checks of each take minutes.
-    `SET session_replication_role = replica`,
+    `ALTER TABLE datasets DISABLE TRIGGER USER`,
     `INSERT INTO files (id, storage_type, mime_type, file_path, file_size, content_hash,
        reference_count, unreferenced_since)
      SELECT n, 'local', 'text/csv', n, 1, md5(n::text) || md5(n::text), 1, NULL
