@@ -13,12 +13,13 @@ import {
 } from '../../core/contracts/storage-backend.js';
 import {
   UNIT_OF_WORK,
+  type PreparedSql,
   type Reader,
   type Tx,
   type UnitOfWork,
 } from '../../core/contracts/unit-of-work.js';
 import type { FileId, Sha256 } from '../../core/ids.js';
-import { FileEntity } from '../file.entity.js';
+import { GroupCommit } from '../../platform/database/group-commit.js';
 
 interface FileRow extends Omit<StoredFile, 'fileId' | 'sizeBytes'> {
   readonly id: FileId;
@@ -30,6 +31,20 @@ const SELECT = `
     mime_type AS "mimeType", compression_type AS "compressionType", metadata,
     created_at AS "createdAt"
   FROM files`;
+
+const LOCATE: PreparedSql = {
+  name: 'locate-files',
+  text: `
+  SELECT f.file_path AS key, f.damaged_at IS NOT NULL AS "isDamaged"
+  FROM unnest($1::integer[]) WITH ORDINALITY AS wanted (file_id, position)
+  LEFT JOIN files f ON f.id = wanted.file_id ORDER BY wanted.position`,
+};
+
+/** Where a file's bytes are; without a key there is no such file. */
+interface Location {
+  readonly key: string | null;
+  readonly isDamaged: boolean;
+}
 
 // In the order of the digests, as registering locks them. The key stays free for those who only
 // refer to the row, such as a version entry's foreign key.
@@ -46,6 +61,12 @@ const CHANGE_COUNTS = `
 /** The catalogue in PostgreSQL, the bytes in the backend. */
 @Injectable()
 export class SqlFileCatalog implements FileCatalog {
+  /** Who opens many files opens them together: they are looked up together. */
+  private readonly locations = new GroupCommit<FileId, Location>(
+    async (files) => (await this.locate(files)).map((value) => ({ status: 'fulfilled', value })),
+    { items: 1024, groups: 1 },
+  );
+
   constructor(
     @Inject(UNIT_OF_WORK) private readonly unitOfWork: UnitOfWork,
     @Inject(STORAGE_BACKEND) private readonly backend: StorageBackend,
@@ -81,17 +102,22 @@ export class SqlFileCatalog implements FileCatalog {
 
   /** @throws FileMissing, FileDamaged */
   private async at<T>(file: FileId, read: (key: string) => Promise<T>): Promise<T> {
-    const row = await this.unitOfWork.read(({ manager }) =>
-      manager.findOneBy(FileEntity, { id: file }),
-    );
-    if (!row) throw new FileMissing([file]);
-    if (row.damagedAt) throw new FileDamaged(file);
+    // What a transaction has written only that transaction sees.
+    const location = this.unitOfWork.isRunning()
+      ? (await this.locate([file]))[0]
+      : await this.locations.submit(file);
+    if (!location || location.key === null) throw new FileMissing([file]);
+    if (location.isDamaged) throw new FileDamaged(file);
     try {
-      return await read(row.filePath);
+      return await read(location.key);
     } catch (error) {
       if (error instanceof ObjectMissing) throw new FileDamaged(file);
       throw error;
     }
+  }
+
+  private locate(files: readonly FileId[]): Promise<Location[]> {
+    return this.unitOfWork.read((tx) => tx.query<Location>(LOCATE, [files]));
   }
 
   private async change(tx: Tx, ids: readonly FileId[], by: 1 | -1): Promise<void> {
