@@ -97,7 +97,7 @@ function statements(datasets: number, reader: number): string[] {
          || setweight(to_tsvector('simple', coalesce(readme, '')), 'D')
      FROM datasets d JOIN bench_texts ON t = substring(d.name FROM '\\d+$')::integer % ${TEXTS}`,
     `INSERT INTO search_texts (dataset_id, paths, file_types, columns, readme)
-     SELECT d.id, string_to_array(description, ' '), '{csv}', '{}', coalesce(readme, '')
+     SELECT d.id, string_to_array(bench_texts.description, ' '), '{csv}', '{}', coalesce(readme, '')
      FROM datasets d JOIN bench_texts ON t = substring(d.name FROM '\\d+$')::integer % ${TEXTS}`,
     `INSERT INTO search_words SELECT DISTINCT word, word FROM bench_words`,
     `CREATE INDEX search_documents_document ON search_documents USING gin (document)

@@ -1,6 +1,9 @@
 import type { Suite } from '../harness/suite.js';
+import { capture } from './capture.js';
+import { others } from './others.js';
 import { firstRows, profile } from './reading.js';
 import { results, sample } from './results.js';
+import { workerMemory } from './worker-memory.js';
 
 export const suite: Suite = {
   name: 'tables',
@@ -10,5 +13,5 @@ export const suite: Suite = {
     'Varve is the built server; every request carries an API key and is answered by HTTP.',
     'DuckDB writes no Arrow: the Arrow result stands beside its Parquet.',
   ],
-  measurements: [...firstRows, profile, sample, ...results],
+  measurements: [...firstRows, profile, sample, ...results, capture, others, workerMemory],
 };

@@ -1,4 +1,4 @@
-import { Body, Controller, Delete, Get, Header, HttpCode, Post, Query, Req } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Post, Query } from '@nestjs/common';
 import {
   ApiCreatedResponse,
   ApiNoContentResponse,
@@ -6,12 +6,12 @@ import {
   ApiOperation,
   ApiTags,
 } from '@nestjs/swagger';
-import type { Request } from 'express';
 import type { ApiKeyId } from '../core/ids.js';
 import type { Principal } from '../core/principal.js';
 import { Forbidden, InvalidInput, NotFound, Unauthenticated } from '../core/problems.js';
 import { SignedIn } from '../platform/http/access.decorators.js';
 import { IdParam } from '../platform/http/id-param.decorator.js';
+import { ShownOnce } from '../platform/http/idempotency.js';
 import { decodeCursor, pageOf, toPage, type Page } from '../platform/http/paging.js';
 import { CurrentPrincipal } from '../platform/http/principal.decorator.js';
 import { Problems } from '../platform/http/problems.decorator.js';
@@ -33,7 +33,7 @@ export class ApiKeysController {
 
   @Post()
   @SignedIn({ scope: 'admin' })
-  @Header('Cache-Control', 'no-store')
+  @ShownOnce()
   @ApiOperation({
     operationId: 'createApiKey',
     summary: 'Make an API key',
@@ -44,9 +44,7 @@ export class ApiKeysController {
   async create(
     @CurrentPrincipal() principal: Principal,
     @Body() body: CreateApiKeyDto,
-    @Req() req: Request,
   ): Promise<IssuedApiKeyView> {
-    refuseToBeRepeated(req);
     const expiresAt = body.expiresAt === undefined ? null : toDate(body.expiresAt);
     const { name, userId, scope = 'admin' } = body;
     return IssuedApiKeyView.ofIssued(
@@ -71,7 +69,7 @@ export class ApiKeysController {
 
   @Post(':keyId/rotate')
   @SignedIn({ scope: 'admin' })
-  @Header('Cache-Control', 'no-store')
+  @ShownOnce()
   @ApiOperation({
     operationId: 'rotateApiKey',
     summary: 'Replace an API key',
@@ -84,9 +82,7 @@ export class ApiKeysController {
     @CurrentPrincipal() principal: Principal,
     @IdParam('keyId') id: ApiKeyId,
     @Body() { overlapSeconds }: RotateApiKeyDto,
-    @Req() req: Request,
   ): Promise<IssuedApiKeyView> {
-    refuseToBeRepeated(req);
     return IssuedApiKeyView.ofIssued(await this.keys.rotate(principal, id, overlapSeconds));
   }
 
@@ -103,13 +99,6 @@ export class ApiKeysController {
   revoke(@CurrentPrincipal() principal: Principal, @IdParam('keyId') id: ApiKeyId): Promise<void> {
     return this.keys.revoke(principal, id);
   }
-}
-
-/** Repeating the answer would take the key being stored, and shown twice. */
-function refuseToBeRepeated(req: Request): void {
-  if (req.headers['idempotency-key'] === undefined) return;
-  const message = 'is not taken here: a key is shown once and stored nowhere';
-  throw new InvalidInput(`Idempotency-Key ${message}.`, [{ at: 'Idempotency-Key', message }]);
 }
 
 /** RFC 3339 knows moments, such as leap seconds, that a Date does not. */

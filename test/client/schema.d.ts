@@ -785,7 +785,7 @@ export interface paths {
         put?: never;
         /**
          * Have events posted to an address
-         * @description Messages follow Standard Webhooks: `webhook-id` (the event’s), `webhook-timestamp` and `webhook-signature`. They are the events that you may read when they are sent. What fails is tried again for a day; where everything has failed for as long, the webhook is disabled.
+         * @description Messages follow Standard Webhooks: `webhook-id` (the event’s), `webhook-timestamp` and `webhook-signature`. They are the events that you may read when they are sent. What fails is tried again for a day; where everything has failed for as long, the webhook is disabled. The answer holds the secret, this once; so it takes no Idempotency-Key.
          */
         post: operations["createWebhook"];
         delete?: never;
@@ -824,7 +824,7 @@ export interface paths {
         put?: never;
         /**
          * Get a new secret
-         * @description For a day messages are signed with the one before as well.
+         * @description For a day messages are signed with the one before as well. The answer holds the secret, this once; so it takes no Idempotency-Key.
          */
         post: operations["rotateWebhookSecret"];
         delete?: never;

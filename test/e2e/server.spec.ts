@@ -195,6 +195,18 @@ describe('an Idempotency-Key', () => {
     expect(good.status).toBe(201);
   });
 
+  it.each([
+    ['/api/v1/api-keys', { name: 'kept' }],
+    ['/api/v1/api-keys/1/rotate', {}],
+    ['/api/v1/webhooks', { url: 'https://example.com/', types: ['**'] }],
+    ['/api/v1/webhooks/1/secret', {}],
+  ])('is refused by POST %s, whose answer must not be stored', async (path, body) => {
+    const key = randomUUID();
+    const answer = await post(path, body, { 'Idempotency-Key': key });
+    expect(answer.status).toBe(400);
+    expect(await answer.json()).toMatchObject({ errors: [{ at: 'Idempotency-Key' }] });
+  });
+
   it('belongs to its user', async () => {
     const key = randomUUID();
     const other = await server.user('other');

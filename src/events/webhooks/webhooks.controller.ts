@@ -12,6 +12,7 @@ import type { Principal } from '../../core/principal.js';
 import { InvalidInput, NotFound, Unauthenticated } from '../../core/problems.js';
 import { SignedIn } from '../../platform/http/access.decorators.js';
 import { IdParam } from '../../platform/http/id-param.decorator.js';
+import { ShownOnce } from '../../platform/http/idempotency.js';
 import { PageQuery, decodeCursor, pageOf, toPage, type Page } from '../../platform/http/paging.js';
 import { CurrentPrincipal } from '../../platform/http/principal.decorator.js';
 import { Problems } from '../../platform/http/problems.decorator.js';
@@ -51,11 +52,12 @@ export class WebhooksController {
 
   @Post()
   @SignedIn()
+  @ShownOnce()
   @ApiOperation({
     operationId: 'createWebhook',
     summary: 'Have events posted to an address',
     description:
-      'Messages follow Standard Webhooks: `webhook-id` (the event’s), `webhook-timestamp` and `webhook-signature`. They are the events that you may read when they are sent. What fails is tried again for a day; where everything has failed for as long, the webhook is disabled.',
+      'Messages follow Standard Webhooks: `webhook-id` (the event’s), `webhook-timestamp` and `webhook-signature`. They are the events that you may read when they are sent. What fails is tried again for a day; where everything has failed for as long, the webhook is disabled. The answer holds the secret, this once; so it takes no Idempotency-Key.',
   })
   @ApiCreatedResponse({ type: CreatedWebhookView })
   @Problems(InvalidInput, Unauthenticated, TooManyWebhooks)
@@ -127,10 +129,12 @@ export class WebhooksController {
 
   @Post(':webhookId/secret')
   @SignedIn()
+  @ShownOnce()
   @ApiOperation({
     operationId: 'rotateWebhookSecret',
     summary: 'Get a new secret',
-    description: 'For a day messages are signed with the one before as well.',
+    description:
+      'For a day messages are signed with the one before as well. The answer holds the secret, this once; so it takes no Idempotency-Key.',
   })
   @ApiCreatedResponse({ type: WebhookSecretView })
   @Problems(InvalidInput, Unauthenticated, NotFound)

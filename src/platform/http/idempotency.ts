@@ -1,11 +1,15 @@
 import {
+  Header,
   Inject,
   Injectable,
+  SetMetadata,
+  applyDecorators,
   type CallHandler,
   type ExecutionContext,
   type NestInterceptor,
   type OnModuleInit,
 } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
 import { ApiHeader } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { createHash } from 'node:crypto';
@@ -39,6 +43,15 @@ export const IdempotencyKeyHeader = () =>
     schema: { type: 'string', minLength: 1, maxLength: 255 },
   });
 
+const SHOWN_ONCE = 'varve:shown-once';
+
+/**
+ * Says that an operation's answer holds a secret, this once: nobody keeps it on the way, and an
+ * Idempotency-Key, for which it would have to be stored, is refused.
+ */
+export const ShownOnce = () =>
+  applyDecorators(SetMetadata(SHOWN_ONCE, true), Header('Cache-Control', 'no-store'));
+
 /**
  * Idempotency-Key on POST (https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/).
  *
@@ -52,6 +65,7 @@ export class IdempotencyInterceptor implements NestInterceptor, OnModuleInit {
     @Inject(UNIT_OF_WORK) private readonly unitOfWork: UnitOfWork,
     @Inject(JOB_QUEUE) private readonly jobs: JobQueue,
     @Inject(CONFIG) private readonly config: Config,
+    private readonly reflector: Reflector,
   ) {}
 
   onModuleInit(): void {
@@ -67,6 +81,10 @@ export class IdempotencyInterceptor implements NestInterceptor, OnModuleInit {
       throw new InvalidInput('Idempotency-Key takes 1 to 255 visible ASCII characters.', [
         { at: 'Idempotency-Key', message: 'takes 1 to 255 visible ASCII characters' },
       ]);
+    }
+    if (this.reflector.get<boolean>(SHOWN_ONCE, context.getHandler())) {
+      const message = 'is not taken here: a secret is shown once and its answer stored nowhere';
+      throw new InvalidInput(`Idempotency-Key ${message}.`, [{ at: 'Idempotency-Key', message }]);
     }
     const res = context.switchToHttp().getResponse<Response>();
     return defer(() => this.unitOfWork.run((tx) => this.once(tx, key, req, res, next)));
