@@ -63,7 +63,7 @@ export class VersionsApi {
       const { body } = await this.call<Job>('GET', `/jobs/${id}`);
       return ['completed', 'failed'].includes(body.state) ? body : null;
     });
-    if (state === 'failed') throw new Error(JSON.stringify(error));
+    if (state === 'failed' || !result) throw new Error(JSON.stringify(error));
     return result;
   }
 
