@@ -39,14 +39,26 @@ export class CompareRowsQuery extends PageQuery {
   sheet?: string;
 }
 
+/** What a cell may hold. */
+const CELL = {
+  oneOf: [
+    { type: 'string' },
+    { type: 'number' },
+    { type: 'boolean' },
+    { type: 'object', additionalProperties: true },
+    { type: 'array', items: {} },
+    { type: 'null' },
+  ],
+};
+
 export class ChangedCellView {
   @ApiProperty({ example: 'price' })
   column!: string;
 
-  @ApiProperty({ nullable: true, description: 'As in rows.', example: 39.81 })
+  @ApiProperty({ ...CELL, description: 'As in rows.', example: 39.81 })
   before!: unknown;
 
-  @ApiProperty({ nullable: true, example: 41.05 })
+  @ApiProperty({ ...CELL, example: 41.05 })
   after!: unknown;
 }
 

@@ -59,11 +59,12 @@ export class VersionsApi {
   async finishedJob(accepted: Answer<unknown>): Promise<Record<string, unknown>> {
     if (accepted.status !== 202) throw new Error(JSON.stringify(accepted.body));
     const { id } = accepted.body as Job;
-    return eventually(async () => {
+    const { state, error, result } = await eventually(async () => {
       const { body } = await this.call<Job>('GET', `/jobs/${id}`);
-      if (body.state === 'failed') throw new Error(JSON.stringify(body.error));
-      return body.state === 'completed' ? body.result : null;
+      return ['completed', 'failed'].includes(body.state) ? body : null;
     });
+    if (state === 'failed' || !result) throw new Error(JSON.stringify(error));
+    return result;
   }
 
   async aDataset(): Promise<number> {

@@ -4287,9 +4287,13 @@ export interface components {
              * @description As in rows.
              * @example 39.81
              */
-            before: Record<string, never> | null;
+            before: string | number | boolean | {
+                [key: string]: unknown;
+            } | unknown[] | null;
             /** @example 41.05 */
-            after: Record<string, never> | null;
+            after: string | number | boolean | {
+                [key: string]: unknown;
+            } | unknown[] | null;
         };
         RowCountsView: {
             /** @example 12 */

@@ -6,8 +6,8 @@ import path from 'node:path';
 import { DataSource } from 'typeorm';
 import { gzipSync } from 'node:zlib';
 import { startApp, type TestApp } from '../app.js';
+import { capturedAll } from '../builders/captures.js';
 import { eventually } from '../builders/eventually.js';
-import { visibleEvents } from '../builders/visible-events.js';
 import { VersionsApi, codeOf } from '../builders/versions-api.js';
 
 let server: TestApp;
@@ -37,18 +37,6 @@ async function put(dataset: number, content: Uint8Array): Promise<string> {
   await api.commit(dataset, [{ op: 'put', path: 't.csv.gz', fileId: body.id }]);
   return sha256Of(content);
 }
-
-const capturedAll = async (dataset: number) => {
-  await visibleEvents(database, dataset);
-  await eventually(async () => {
-    const jobs = await database.query<{ state: string }[]>(
-      `SELECT state FROM jobs WHERE kind = 'tables.capture-schemas' AND (payload->>'datasetId')::integer = $1`,
-      [dataset],
-    );
-    expect(jobs.length).toBeGreaterThan(0);
-    expect(new Set(jobs.map(({ state }) => state))).toEqual(new Set(['completed']));
-  });
-};
 
 const schemasOf = (dataset: number) =>
   database.query<object[]>(
@@ -80,7 +68,7 @@ describe('what was found out about a content that is purged', () => {
     const dataset = await api.aDataset();
     const open = await put(dataset, table('open'));
     const secret = await put(dataset, table('a secret'));
-    await capturedAll(dataset);
+    await capturedAll(database);
     const results = [
       await made(dataset, 'analyses', { kind: 'profile', path: 't.csv.gz' }),
       await made(dataset, 'analyses', { kind: 'select', sql: 'SELECT name FROM "t.csv.gz"' }),
@@ -130,8 +118,7 @@ describe('what was found out about a content that is purged', () => {
     const [here, there] = [await api.aDataset(), await api.aDataset()];
     const shared = await put(here, table('shared'));
     await put(there, table('shared'));
-    await capturedAll(here);
-    await capturedAll(there);
+    await capturedAll(database);
     await purge(here, shared);
     await eventually(async () => expect(await schemasOf(here)).toEqual([]));
     expect(await schemasOf(there)).toHaveLength(1);
@@ -144,7 +131,7 @@ describe('what was found out about a content that is purged', () => {
     const dataset = await api.aDataset();
     const hasty = await put(dataset, table('hasty'));
     await purge(dataset, hasty);
-    await capturedAll(dataset);
+    await capturedAll(database);
     await eventually(async () => expect(await schemasOf(dataset)).toEqual([]));
     const job = await api.call('POST', `/datasets/${dataset}/analyses`, {
       json: { ref: 'main', kind: 'profile', path: 't.csv.gz' },

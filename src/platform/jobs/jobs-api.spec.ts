@@ -24,6 +24,7 @@ import { SignedIn } from '../http/access.decorators.js';
 import { CurrentPrincipal } from '../http/principal.decorator.js';
 import { AcceptsJob } from './accepted.decorator.js';
 import type { JobView } from './job.view.js';
+import { JobsApiModule } from './jobs-api.module.js';
 import { JobsModule } from './jobs.module.js';
 import { JobsService } from './jobs.service.js';
 
@@ -83,8 +84,10 @@ describe('the jobs API', () => {
   beforeAll(async () => {
     database = await testDatabase();
     dataSource = await database.open();
-    const api = await bareApp(database.url, [AccessModule, JobsModule], { controllers: [Starter] });
-    const worker = await bareApp(database.url, [AccessModule, Worker]);
+    const api = await bareApp(database.url, [AccessModule, JobsModule, JobsApiModule], {
+      controllers: [Starter],
+    });
+    const worker = await bareApp(database.url, [AccessModule, Worker, JobsApiModule]);
     apps = [api.app, worker.app];
     url = api.url;
     workerUrl = worker.url;
