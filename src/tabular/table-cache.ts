@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { createReadStream, createWriteStream, type Stats } from 'node:fs';
-import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
+import { createReadStream, type Stats } from 'node:fs';
+import { mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { Transform, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -186,9 +186,10 @@ export class TableCache {
         done(null, piece);
       },
     });
+    // Open before anything can fail: what is opened later could come to be after it was taken away.
+    const file = await open(partial, 'wx', 0o400);
     try {
-      const file = createWriteStream(partial, { mode: 0o400, flush: true });
-      await pipeline(await origin.open(), hashing, file);
+      await pipeline(await origin.open(), hashing, file.createWriteStream({ flush: true }));
       if (hash.digest('hex') !== sha256) {
         throw new FetchedOtherBytes(`What was fetched is not ${sha256}.`);
       }
@@ -196,6 +197,8 @@ export class TableCache {
       this.proven.set(target, likeness(await stat(target)));
       return target;
     } catch (error) {
+      // Closed already where the bytes had begun to come.
+      await file.close().catch(() => undefined);
       await rm(partial, { force: true });
       throw error;
     }

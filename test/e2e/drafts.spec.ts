@@ -274,11 +274,11 @@ describe('archives into a draft', () => {
     const dataset = await api.aDataset();
     const draft = await open(dataset);
     const tar = await tarOf(
-      ...Array.from({ length: 1500 }, (_, i) => ({ name: `${i}`, content: `gone ${i}` })),
+      ...Array.from({ length: 4500 }, (_, i) => ({ name: `${i}`, content: `gone ${i}` })),
     );
     const body = new ReadableStream({
       start(controller) {
-        controller.enqueue(tar.subarray(0, 1_400_000));
+        controller.enqueue(tar.subarray(0, 4_300_000));
       },
       async pull(controller) {
         // Once batches have been stored, and not by the clock.
