@@ -1,21 +1,14 @@
-import { once } from 'node:events';
-import { Client } from 'pg';
 import { median } from '../harness/figures.js';
 import { race } from '../harness/race.js';
 import { anEvent, BenchBus, newDatabase } from './bus.js';
+import { ROUND_TRIP, roundTrip } from './round-trip.js';
 
 /** From the commit to the handler of a durable subscription in the same process. */
 export const latency = race('commit to handler', async (bench) => {
   const count = bench.quick ? 5 : 200;
   const url = await newDatabase(bench);
   const process = await BenchBus.start(url);
-  const [listening, notifying] = [1, 2].map(() => new Client({ connectionString: url }));
-  if (!listening || !notifying) throw new Error('two connections');
-  await Promise.all([listening.connect(), notifying.connect()]);
-  await listening.query('LISTEN bench');
-  bench.defer(async () => {
-    await Promise.all([process.close(), listening.end(), notifying.end()]);
-  });
+  bench.defer(() => process.close());
   let told: () => void = () => undefined;
   process.bus.subscribe('**', () => told(), { name: 'bench.latency', durable: true });
   // The first is told once the subscription has its lease.
@@ -39,26 +32,12 @@ export const latency = race('commit to handler', async (bench) => {
           return median(times);
         },
       },
-      {
-        name: 'a bare LISTEN/NOTIFY round trip',
-        note: `the median of ${count}, from one connection to another`,
-        async run() {
-          const times: number[] = [];
-          for (let n = 0; n < count; n++) {
-            const heard = once(listening, 'notification');
-            const started = performance.now();
-            await notifying.query('NOTIFY bench');
-            await heard;
-            times.push((performance.now() - started) / 1000);
-          }
-          return median(times);
-        },
-      },
+      await roundTrip(bench, url, count),
     ],
     comparisons: [
       {
         contestant: 'Varve',
-        against: 'a bare LISTEN/NOTIFY round trip',
+        against: ROUND_TRIP,
         atLeast: 1 / 3,
         target: '≤ 3 times',
       },

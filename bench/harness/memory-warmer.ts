@@ -7,6 +7,9 @@ const CHUNK_BYTES = 8 * 1024 * 1024;
 /** So much is left free, for whoever comes next must not have to wait for room either. */
 const LEFT_FREE_BYTES = 1024 * 1024 * 1024;
 
+/** No race here touches more than this between two contestants. */
+const MOST_BYTES = 32 * LEFT_FREE_BYTES;
+
 /** More than any machine has memory: a file without a block on the disk may be as large as one likes. */
 const SPARSE_BYTES = 2 ** 42;
 
@@ -30,7 +33,11 @@ export class MemoryWarmer {
   }
 
   async warm(): Promise<void> {
-    for (let missing = (await freeBytes()) - LEFT_FREE_BYTES; missing > 0; missing -= CHUNK_BYTES) {
+    for (
+      let missing = Math.min((await freeBytes()) - LEFT_FREE_BYTES, MOST_BYTES);
+      missing > 0;
+      missing -= CHUNK_BYTES
+    ) {
       await this.file.read(this.chunk, 0, CHUNK_BYTES, this.position);
       this.position = (this.position + CHUNK_BYTES) % SPARSE_BYTES;
     }
