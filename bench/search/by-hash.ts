@@ -45,7 +45,7 @@ async function entries(bench: Bench, count: number): Promise<Contestant> {
      SELECT n, n, 1, 'committed', 1, now(), 1, md5(n::text) || md5(n::text), ${PATHS}, n, 1, ${PATHS}
      FROM generate_series(1, ${versions}) n`,
     `INSERT INTO ${ENTRIES} (version_id, component_name, file_id, lineage_id, lineage_depth)
-     SELECT v, 'part-' || p, 1 + (v * ${PATHS}::bigint + p) % ${files}, v, 1
+     SELECT v, 'part-' || lpad(p::text, 4, '0'), 1 + (v * ${PATHS}::bigint + p) % ${files}, v, 1
      FROM generate_series(1, ${versions}) v, generate_series(1, ${PATHS}) p`,
   ]);
   const requests = new TimedRequests(varve);
