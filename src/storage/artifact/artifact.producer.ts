@@ -127,6 +127,7 @@ export class StreamArtifactProducer implements ArtifactProducer, OnApplicationSh
     const { holder, isReferredTo = false, isInternal = false } = registration;
     if (isReferredTo && holder !== null)
       throw new Error('A holder’s content is counted by its hold');
+    if (staged.length === 0) return [];
     return this.registerIn(tx, this.entries(staged, holder, null), {
       areReferredTo: isReferredTo,
       areInternal: isInternal,
