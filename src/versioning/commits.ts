@@ -145,41 +145,45 @@ export class Commits {
       fileCount: overlay.totals.files,
       totalSizeBytes: overlay.totals.sizeBytes,
     };
-    const document = await this.documents.store(tx, header, overlay.entries());
+    return this.documents.store(tx, header, overlay.entries(), (document) =>
+      this.#store(tx, branch, version, overlay, { committedAt: author.time, document }),
+    );
+  }
+
+  /** Stores all that names a version's document. */
+  async #store(
+    tx: Tx,
+    branch: LockedBranch,
+    version: NewVersion,
+    overlay: Overlay,
+    { committedAt, document }: Pick<VersionRow, 'committedAt' | 'document'>,
+  ): Promise<VersionRecord> {
+    const { datasetId: dataset, versionNumber, head } = branch;
+    const { changes, totals } = overlay;
+    const parentId = head?.id ?? null;
     const { place, segments } = await this.lineages.placeChild(tx, {
-      dataset: datasetId,
-      parent: head?.id ?? null,
+      dataset,
+      parent: parentId,
       position: version.position,
-      changes: overlay.changes,
+      changes,
     });
-    const id = await overlay.store(tx, {
-      branch,
-      version,
-      committedAt: author.time,
-      document,
-      place,
-    });
+    const id = await overlay.store(tx, { branch, version, committedAt, document, place });
     await tx.query(MOVE_POINTER, [branch.pointerId, id]);
-    await this.lineages.compactWhereWorthwhile(tx, {
-      id,
-      dataset: datasetId,
-      segments,
-      fileCount: overlay.totals.files,
-      changes: overlay.changes,
-    });
+    const { files: fileCount, sizeBytes: totalSizeBytes } = totals;
+    await this.lineages.compactWhereWorthwhile(tx, { id, dataset, segments, fileCount, changes });
     await this.#tell(tx, branch, id, document.digest);
     return {
       id,
-      datasetId,
-      versionNumber: branch.versionNumber,
+      datasetId: dataset,
+      versionNumber,
       digest: document.digest,
-      parentId: head?.id ?? null,
+      parentId,
       mergeParentId: version.mergeParent?.id ?? null,
       message: version.message,
       createdBy: version.author,
-      committedAt: author.time,
-      fileCount: overlay.totals.files,
-      totalSizeBytes: overlay.totals.sizeBytes,
+      committedAt,
+      fileCount,
+      totalSizeBytes,
     };
   }
 

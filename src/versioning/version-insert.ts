@@ -20,12 +20,18 @@ export interface NewVersion {
   readonly position: ReadPosition;
 }
 
+/** A document in the catalogue; its SHA-256 is its version's digest. */
+export interface StoredDocument {
+  readonly fileId: FileId;
+  readonly digest: Sha256;
+}
+
 /** What a version's row says before it has an id. */
 export interface VersionRow {
   readonly branch: LockedBranch;
   readonly version: NewVersion;
   readonly committedAt: Date;
-  readonly document: { readonly fileId: FileId; readonly digest: Sha256 };
+  readonly document: StoredDocument;
   readonly place: Place;
 }
 
