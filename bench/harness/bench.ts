@@ -1,8 +1,9 @@
-import { chmod, mkdir, mkdtemp, rm, statfs } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, statfs } from 'node:fs/promises';
 import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Client } from './client.js';
+import { removeFolder } from './folders.js';
 import { MemoryWarmer } from './memory-warmer.js';
 import { ChildProcess, run } from './processes.js';
 import { projectRoot } from './project-root.js';
@@ -101,7 +102,7 @@ export class Bench {
 
   async close(): Promise<void> {
     for (let closer = this.closers.pop(); closer; closer = this.closers.pop()) await closer();
-    await rm(this.root, { recursive: true, force: true });
+    await removeFolder(this.root);
   }
 }
 

@@ -1,10 +1,10 @@
-import { access, cp, mkdir, rm, writeFile } from 'node:fs/promises';
+import { access, cp, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Bench } from '../../harness/bench.js';
 import { LeftOut } from '../../harness/left-out.js';
 import { findProgram, run } from '../../harness/processes.js';
 import type { Contestant } from '../../harness/race.js';
-import { emptyFolder } from '../../harness/folders.js';
+import { emptyFolder, removeFolder } from '../../harness/folders.js';
 import { startNginx, type Nginx } from './nginx.js';
 
 /** What is added: a folder of `count` files, 00000 and on, of `bytes` each. */
@@ -64,7 +64,7 @@ function inWorkTree(
     async clear() {
       // git-annex takes away the right to write.
       await run('chmod', ['-R', 'u+w', folder]);
-      await rm(folder, { recursive: true, force: true });
+      await removeFolder(folder);
     },
   };
 }
@@ -123,7 +123,7 @@ export function restic(bench: Bench, source: Source): Contestant {
         await run('restic', ['--quiet', '--repo', folder, 'backup', source.folder], { env });
       });
     },
-    clear: () => rm(folder, { recursive: true, force: true }),
+    clear: () => removeFolder(folder),
   };
 }
 
@@ -145,7 +145,7 @@ export function borg(bench: Bench, source: Source): Contestant {
         await run('borg', ['create', `${folder}::added`, source.folder], { env });
       });
     },
-    clear: () => rm(folder, { recursive: true, force: true }),
+    clear: () => removeFolder(folder),
   };
 }
 
@@ -173,7 +173,7 @@ export function datalad(bench: Bench, source: Source): Contestant {
     },
     async clear() {
       await run('chmod', ['-R', 'u+w', folder]);
-      await rm(folder, { recursive: true, force: true });
+      await removeFolder(folder);
     },
   };
 }
