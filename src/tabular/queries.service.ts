@@ -1,5 +1,4 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { Readable } from 'node:stream';
 import type { TableSourceFile } from '../core/contracts/tables.js';
 import { UNIT_OF_WORK, type UnitOfWork } from '../core/contracts/unit-of-work.js';
 import {
@@ -17,6 +16,7 @@ import { TableFiles, asProblem, sourceOf, type TableFile } from './table-files.j
 import { TableWorkers } from './table-workers.js';
 import { withWiderTypes } from './wider-types.js';
 import type { WorkerPool } from './worker/worker-pool.js';
+import type { WorkerResult } from './worker/worker-result.js';
 
 /** A table that a query names, and the file that it is. */
 interface NamedFile extends TableFile {
@@ -44,7 +44,7 @@ export class QueriesService {
     query: { sql: string; format: OutputFormat },
     signal: AbortSignal,
     consume: (
-      result: Readable,
+      result: WorkerResult,
       answered: Promise<QueryAnswer>,
       sources: readonly TableSourceFile[],
     ) => Promise<T>,
@@ -59,7 +59,7 @@ export class QueriesService {
           wholeSample: await this.reader.requireReadable(file),
         })),
       );
-      let read: Readable | null = null;
+      let read: WorkerResult | null = null;
       const once = (some: typeof tables) =>
         this.files.lendAll(some, (sources) => {
           const named: NamedSource[] = some.map(({ name }, at) => {
@@ -72,7 +72,7 @@ export class QueriesService {
             return consume(result, answered, some.map(sourceOf));
           });
         });
-      return await withWiderTypes(tables, once, () => !read?.readableDidRead);
+      return await withWiderTypes(tables, once, () => !read?.wasRead);
     } catch (error) {
       // Whatever broke because nobody waits any more.
       signal.throwIfAborted();

@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { constants, getPriority, setPriority } from 'node:os';
 import path from 'node:path';
-import type { Readable } from 'node:stream';
 import type { EngineLimits } from '../engine/session.js';
 import { StorageFull } from '../../core/contracts/artifact-producer.js';
 import { Unavailable } from '../../core/problems.js';
@@ -22,6 +21,7 @@ import type {
   WorkerFailure,
 } from './protocol.js';
 import { ResultPipe } from './result-pipe.js';
+import type { WorkerResult } from './worker-result.js';
 
 /** What one worker may use. */
 export interface WorkerLimits {
@@ -115,7 +115,7 @@ export class WorkerProcess {
     request: StreamedOperations[Name]['request'],
     options: AskOptions,
     consume: (
-      result: Readable,
+      result: WorkerResult,
       answered: Promise<StreamedOperations[Name]['answer']>,
     ) => Promise<T>,
   ): Promise<T> {
@@ -130,12 +130,11 @@ export class WorkerProcess {
     const result = await reading;
     // A result that fails before its first byte has no end of its own.
     answered.catch((error: Error) => result.destroy(error));
-    result.on('error', () => undefined);
     try {
       return await consume(result, answered);
     } finally {
       // What is left over would be the beginning of the next result.
-      if (!result.readableEnded) await this.stop();
+      if (!result.isAtEnd) await this.stop();
       result.destroy();
     }
   }
