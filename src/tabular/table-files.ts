@@ -97,15 +97,21 @@ export class TableFiles {
     const { cache } = this.workers;
     const leases: Lease[] = [];
     try {
-      const sources: TableSource[] = [];
-      for (const { entry, options, wholeSample = false } of files) {
-        const lease = await cache.lease(entry.sha256);
-        leases.push(lease);
-        const path =
-          (await this.files.localPath?.(entry.fileId)) ?? (await this.fetched(lease, entry));
-        const { path: name, mimeType } = entry;
-        sources.push({ path, name, mimeType, prepared: lease.stem, options, wholeSample });
-      }
+      // All at once: where they lie is then looked up once.
+      const lent = await Promise.allSettled(
+        files.map(async ({ entry, options, wholeSample = false }): Promise<TableSource> => {
+          const lease = await cache.lease(entry.sha256);
+          leases.push(lease);
+          const path =
+            (await this.files.localPath?.(entry.fileId)) ?? (await this.fetched(lease, entry));
+          const { path: name, mimeType } = entry;
+          return { path, name, mimeType, prepared: lease.stem, options, wholeSample };
+        }),
+      );
+      const sources = lent.map((one) => {
+        if (one.status === 'rejected') throw one.reason;
+        return one.value;
+      });
       return await work(sources);
     } finally {
       for (const lease of leases) lease.release();

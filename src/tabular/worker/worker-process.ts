@@ -243,7 +243,8 @@ const FAULTS: ReadonlySet<string> = new Set([
 /** Beside this module: JavaScript once it is compiled, TypeScript under the tests. */
 const program = new URL(`./table.worker${path.extname(import.meta.filename)}`, import.meta.url);
 
-function errorOf(failure: WorkerFailure): Error {
+/** What a worker says went wrong, as the error that it is here. */
+export function errorOf(failure: WorkerFailure): Error {
   switch (failure.kind) {
     case 'problem':
       return new TableProblem(failure.code, failure.detail);
