@@ -72,7 +72,7 @@ export class WorkerProcess {
     const heapMiB = Math.floor((limits.memoryBytes * HEAP_SHARE) / 1024 / 1024);
     const child = fork(program, {
       // It runs as this process does: what makes Node read TypeScript here makes it do so there.
-      execArgv: [...process.execArgv, `--max-old-space-size=${heapMiB}`],
+      execArgv: [...process.execArgv, '--expose-gc', `--max-old-space-size=${heapMiB}`],
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
       env: {},
