@@ -21,6 +21,7 @@ import type { WorkerResult } from './worker/worker-result.js';
 /** A table that a query names, and the file that it is. */
 interface NamedFile extends TableFile {
   readonly name: string;
+  readonly ofWorkbook: boolean;
 }
 
 /** Runs SELECTs over the tables of a version. */
@@ -54,10 +55,10 @@ export class QueriesService {
       const names = await pool.ask('tables', { sql: query.sql }, signal);
       const found = await this.find(dataset, ref, names);
       const tables: readonly (NamedFile & { wholeSample: boolean })[] = await Promise.all(
-        found.map(async (file) => ({
-          ...file,
-          wholeSample: await this.reader.requireReadable(file),
-        })),
+        found.map(async (file) => {
+          if (file.ofWorkbook) await this.files.requireWorkbook(file);
+          return { ...file, wholeSample: await this.reader.requireReadable(file) };
+        }),
       );
       let read: WorkerResult | null = null;
       const once = (some: typeof tables) =>
@@ -89,7 +90,8 @@ export class QueriesService {
         const [entry, sheet] = await this.entryNamed(name, (path) =>
           this.versions.entry(tx, version.id, path),
         );
-        files.push({ name, version, entry, options: readerOptionsOf(entry.metadata, sheet) });
+        const options = readerOptionsOf(entry.metadata, sheet);
+        files.push({ name, version, entry, options, ofWorkbook: sheet !== undefined });
       }
       return files;
     });
