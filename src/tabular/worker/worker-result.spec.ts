@@ -12,6 +12,14 @@ import { streamOf, type WorkerResult } from './worker-result.js';
 /** No whole number of the ring's rounds. */
 const BYTES = 5_000_003;
 
+const WRITER = `
+  const [from, to, blockBytes] = process.argv.slice(1);
+  const content = fs.readFileSync(from);
+  const pipe = fs.openSync(to, 'w');
+  for (let at = 0; at < content.length; ) {
+    at += fs.writeSync(pipe, content, at, Math.min(Number(blockBytes), content.length - at));
+  }`;
+
 let folder: string;
 let content: Buffer;
 
@@ -27,9 +35,8 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 async function written(name: string, blockBytes: number): Promise<WorkerResult> {
   const pipe = await ResultPipe.make(path.join(folder, name));
   const result = await pipe.read(new Promise(() => undefined));
-  spawn('dd', [`if=${path.join(folder, 'content')}`, `of=${pipe.path}`, `bs=${blockBytes}`], {
-    stdio: 'ignore',
-  });
+  const args = [path.join(folder, 'content'), pipe.path, String(blockBytes)];
+  spawn(process.execPath, ['-e', WRITER, ...args], { stdio: 'ignore' });
   return result;
 }
 
