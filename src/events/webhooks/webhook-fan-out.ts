@@ -1,18 +1,30 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { AUTHENTICATOR, type PrincipalAuthenticator } from '../../core/contracts/authenticator.js';
 import type { DomainEvent } from '../../core/contracts/event-bus.js';
-import { UNIT_OF_WORK, type UnitOfWork } from '../../core/contracts/unit-of-work.js';
+import {
+  UNIT_OF_WORK,
+  type PreparedSql,
+  type UnitOfWork,
+} from '../../core/contracts/unit-of-work.js';
 import { matchesEventPattern } from '../../core/events/event-pattern.js';
 import { HandlesEvent } from '../../core/events/handles-event.decorator.js';
 import type { UserId } from '../../core/ids.js';
-import { BusConnections } from '../bus-connections.js';
 import { EventAccess } from '../log/event-access.js';
+import { WebhookAlarm } from './webhook-alarm.js';
 
 interface Candidate {
   readonly id: number;
   readonly user_id: UserId;
   readonly types: string[];
 }
+
+/** Cheap, for it is asked for every event. */
+const CANDIDATES: PreparedSql = {
+  name: 'webhook-candidates',
+  text: `SELECT id, user_id, types FROM webhooks
+    WHERE disabled_at IS NULL AND (subject IS NULL OR subject = $1)
+      AND created_at <= $2::timestamptz`,
+};
 
 /** Notes, for each event and each webhook that asks for it, that it is to be sent. */
 @Injectable()
@@ -21,7 +33,7 @@ export class WebhookFanOut {
     @Inject(UNIT_OF_WORK) private readonly unitOfWork: UnitOfWork,
     @Inject(AUTHENTICATOR) private readonly authenticator: PrincipalAuthenticator,
     private readonly access: EventAccess,
-    private readonly connections: BusConnections,
+    private readonly alarm: WebhookAlarm,
   ) {}
 
   @HandlesEvent('**', { name: 'webhooks.fan-out' })
@@ -43,7 +55,7 @@ export class WebhookFanOut {
          ON CONFLICT (webhook_id, event_id) DO NOTHING`,
         [ids, event.id, event],
       );
-      tx.afterCommit(() => this.connections.announce());
+      tx.afterCommit(() => this.alarm.ring());
     });
   }
 
@@ -55,13 +67,6 @@ export class WebhookFanOut {
   }
 
   private candidates({ subject, time }: DomainEvent): Promise<Candidate[]> {
-    return this.unitOfWork.read((tx) =>
-      tx.query<Candidate>(
-        `SELECT id, user_id, types FROM webhooks
-         WHERE disabled_at IS NULL AND (subject IS NULL OR subject = $1)
-           AND created_at <= $2::timestamptz`,
-        [subject, time],
-      ),
-    );
+    return this.unitOfWork.read((tx) => tx.query<Candidate>(CANDIDATES, [subject, time]));
   }
 }
