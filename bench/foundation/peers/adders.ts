@@ -14,6 +14,18 @@ export interface Source {
   readonly bytes: number;
 }
 
+/** Takes away what was made of a source, or the source itself: at once only where that is few files. */
+export async function putAside(
+  bench: Bench,
+  source: Source,
+  folder = source.folder,
+): Promise<void> {
+  if (source.count > 1) return bench.putAway(folder);
+  // git-annex takes away the right to write.
+  await run('chmod', ['-R', 'u+w', folder]);
+  await removeFolder(folder);
+}
+
 const SYNC = 'does not sync by itself: `sync -f` follows and counts';
 
 /** Nobody's settings but those given here: HOME is a folder of ours. */
@@ -61,11 +73,7 @@ function inWorkTree(
         await run('sync', ['-f', folder]);
       });
     },
-    async clear() {
-      // git-annex takes away the right to write.
-      await run('chmod', ['-R', 'u+w', folder]);
-      await removeFolder(folder);
-    },
+    clear: () => putAside(bench, source, folder),
   };
 }
 
@@ -123,7 +131,7 @@ export function restic(bench: Bench, source: Source): Contestant {
         await run('restic', ['--quiet', '--repo', folder, 'backup', source.folder], { env });
       });
     },
-    clear: () => removeFolder(folder),
+    clear: () => putAside(bench, source, folder),
   };
 }
 
@@ -145,7 +153,7 @@ export function borg(bench: Bench, source: Source): Contestant {
         await run('borg', ['create', `${folder}::added`, source.folder], { env });
       });
     },
-    clear: () => removeFolder(folder),
+    clear: () => putAside(bench, source, folder),
   };
 }
 
@@ -171,10 +179,7 @@ export function datalad(bench: Bench, source: Source): Contestant {
         await run('sync', ['-f', folder]);
       });
     },
-    async clear() {
-      await run('chmod', ['-R', 'u+w', folder]);
-      await removeFolder(folder);
-    },
+    clear: () => putAside(bench, source, folder),
   };
 }
 
