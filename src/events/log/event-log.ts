@@ -4,7 +4,7 @@ import type { DomainEvent, NewEvent } from '../../core/contracts/event-bus.js';
 import type { Reader, Tx } from '../../core/contracts/unit-of-work.js';
 import type { EventId } from '../../core/ids.js';
 import { RequestContext } from '../../platform/logging/request-context.js';
-import { PAGE, type LogPage } from './entry-source.js';
+import { PAGE, type LogEntry, type LogPage } from './entry-source.js';
 import type { LogPosition } from './log-position.js';
 
 /** Who speaks in the events (CloudEvents `source`). */
@@ -12,12 +12,6 @@ export const SOURCE = '/varve';
 
 /** The relay's row among the subscriptions: it is a reader of the log like any other. */
 export const RELAY = 'relay';
-
-/** An event, and where it stands in the log. */
-export interface LogEntry {
-  readonly position: LogPosition;
-  readonly event: DomainEvent;
-}
 
 /** Runs SQL on a connection of the bus; what fails throws. */
 export interface LogClient {
