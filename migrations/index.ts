@@ -22,6 +22,7 @@ import { StorageQuotas1763600000090 } from './1763600000090-storage-quotas.js';
 import { JobFailures1763600000095 } from './1763600000095-job-failures.js';
 import { ResultSources1763600000096 } from './1763600000096-result-sources.js';
 import { LeanerCommits1763600000100 } from './1763600000100-leaner-commits.js';
+import { OneSearchIndex1763600000125 } from './1763600000125-one-search-index.js';
 
 /** Every migration, in order. */
 export const MIGRATIONS = [
@@ -49,4 +50,5 @@ export const MIGRATIONS = [
   JobFailures1763600000095,
   ResultSources1763600000096,
   LeanerCommits1763600000100,
+  OneSearchIndex1763600000125,
 ];

@@ -2,10 +2,12 @@ import type { Bench } from '../harness/bench.js';
 import { inMilliseconds } from '../harness/figures.js';
 import { race, type Contestant } from '../harness/race.js';
 import { TimedRequests } from '../versioning/timed-requests.js';
+import { fill } from './filling.js';
 
 /** How many datasets the entries lie in, and how often each content is used. */
 const PATHS = 1_000;
 const USES = 20;
+const ENTRIES = 'dataset_version_files';
 
 const digestOf = (file: number): string => `md5('${file}') || md5('${file}')`;
 
@@ -25,12 +27,12 @@ export const byHash = race('a content by its digest', async (bench) => {
 /** Versions of a thousand paths each, a dataset per version; every content stands in twenty of them. */
 async function entries(bench: Bench, count: number): Promise<Contestant> {
   const varve = await bench.startVarve(`entries-${count}`);
-  const database = await varve.connectToDatabase();
+  const database = await varve.connectToDatabase({ asSuperuser: true });
   bench.defer(() => database.end());
   const versions = count / PATHS;
   const files = count / USES;
-  for (const statement of [
-    `ALTER TABLE datasets DISABLE TRIGGER USER`,
+  const tables = ['files', 'datasets', 'dataset_lineages', 'dataset_versions', ENTRIES];
+  await fill(database, tables, [
     `INSERT INTO files (id, storage_type, mime_type, file_path, file_size, content_hash,
        reference_count, unreferenced_since)
      SELECT n, 'local', 'text/csv', n, 1, md5(n::text) || md5(n::text), 1, NULL
@@ -42,13 +44,10 @@ async function entries(bench: Bench, count: number): Promise<Contestant> {
        overlay_file_id, digest, file_count, lineage_id, lineage_depth, lineage_rows)
      SELECT n, n, 1, 'committed', 1, now(), 1, md5(n::text) || md5(n::text), ${PATHS}, n, 1, ${PATHS}
      FROM generate_series(1, ${versions}) n`,
-    `INSERT INTO dataset_version_files (version_id, component_name, file_id, lineage_id, lineage_depth)
-     SELECT v, 'part-' || p, 1 + (v * ${PATHS}::bigint + p) % ${files}, v, 1
+    `INSERT INTO ${ENTRIES} (version_id, component_name, file_id, lineage_id, lineage_depth)
+     SELECT v, 'part-' || lpad(p::text, 4, '0'), 1 + (v * ${PATHS}::bigint + p) % ${files}, v, 1
      FROM generate_series(1, ${versions}) v, generate_series(1, ${PATHS}) p`,
-    `VACUUM ANALYZE`,
-  ]) {
-    await database.query(statement);
-  }
+  ]);
   const requests = new TimedRequests(varve);
   bench.defer(() => requests.close());
   let turn = 0;

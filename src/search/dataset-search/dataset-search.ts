@@ -1,12 +1,20 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { ACCESS_POLICY, type AccessPolicy } from '../../core/contracts/access-policy.js';
 import { UNIT_OF_WORK, type Reader, type UnitOfWork } from '../../core/contracts/unit-of-work.js';
+import type { DatasetId } from '../../core/ids.js';
 import type { Principal } from '../../core/principal.js';
 import { Highlighter } from '../text/highlight.js';
 import { parseQuery, type Term } from '../text/query.js';
-import { Stemmer, Stems } from '../text/stemmer.js';
+import { Stemmer, type Stems } from '../text/stemmer.js';
 import { significant, tsQueryOf, type Meanings } from '../text/ts-query.js';
-import { matchedFields, readHits, textsOf, type FieldMatch, type Hit } from './hits.js';
+import {
+  fieldsToSearch,
+  matchedFields,
+  readHits,
+  type FieldMatch,
+  type FieldTexts,
+  type Hit,
+} from './hits.js';
 import type { Reading, SearchCursor, SearchFilter } from './search-filter.js';
 import {
   MOST_MATCHES,
@@ -144,16 +152,13 @@ export class DatasetSearch {
       shown.map(({ id }) => id),
       typed !== null,
     );
-    const highlighter = typed && new Highlighter(typed.terms, typed.stems, typed.meanings);
-    const stems = highlighter
-      ? await this.stemsOf(tx, highlighter, [...hits.values()])
-      : Stems.NONE;
+    const matchedIn = typed ? await this.matched(tx, typed, hits) : NO_MATCHES;
     return {
       datasets: shown.flatMap(({ id, key }) => {
         const hit = hits.get(id);
         if (!hit) return [];
         const score = typed && sort === 'relevance' ? Number(key) : 0;
-        return [{ hit, score, matched: highlighter ? matchedFields(hit, highlighter, stems) : [] }];
+        return [{ hit, score, matched: matchedIn.get(id) ?? [] }];
       }),
       next: last && found.page.length === limit ? [sort, reading, last.key, last.id] : null,
       total: Math.min(found.total, MOST_MATCHES),
@@ -162,17 +167,27 @@ export class DatasetSearch {
     };
   }
 
-  /** The stems of those words of the hits that may be forms of what was looked for. */
-  private stemsOf(tx: Reader, highlighter: Highlighter, hits: readonly Hit[]): Promise<Stems> {
+  /** Where each hit has what was looked for. */
+  private async matched(
+    tx: Reader,
+    { terms, stems, meanings }: Understood,
+    hits: ReadonlyMap<DatasetId, Hit>,
+  ): Promise<ReadonlyMap<DatasetId, FieldMatch[]>> {
+    const highlighter = new Highlighter(terms, stems, meanings);
+    const fields = [...hits].map(([id, hit]): [DatasetId, FieldTexts[]] => [
+      id,
+      fieldsToSearch(hit, highlighter),
+    ]);
     const words = new Set<string>();
-    for (const hit of hits) {
-      for (const [, texts] of textsOf(hit)) {
-        for (const word of highlighter.candidates(texts.join('\n'))) words.add(word);
-      }
+    for (const { texts } of fields.flatMap(([, each]) => each)) {
+      for (const word of highlighter.candidates(texts.join('\n'))) words.add(word);
     }
-    return this.stemmer.stem(tx, words);
+    const found = await this.stemmer.stem(tx, words);
+    return new Map(fields.map(([id, each]) => [id, matchedFields(each, highlighter, found)]));
   }
 }
+
+const NO_MATCHES: ReadonlyMap<DatasetId, FieldMatch[]> = new Map();
 
 const EMPTY: SearchResult = {
   datasets: [],

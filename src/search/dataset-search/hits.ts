@@ -1,4 +1,4 @@
-import type { Reader } from '../../core/contracts/unit-of-work.js';
+import type { PreparedSql, Reader } from '../../core/contracts/unit-of-work.js';
 import type { DatasetId, UserId } from '../../core/ids.js';
 import type { JsonObject } from '../../core/json.js';
 import { markUp, type Highlighter } from '../text/highlight.js';
@@ -44,6 +44,31 @@ export interface Hit {
 /** So many of a field's values are shown: of paths, columns or tags. */
 const MOST_HIGHLIGHTS = 3;
 
+const WITHOUT_TEXTS = hitsStatement(
+  'hits',
+  `'{}'::text[] AS paths, '{}'::text[] AS columns, '' AS readme`,
+  '',
+);
+const WITH_TEXTS = hitsStatement(
+  'hits-with-texts',
+  `coalesce(t.paths, '{}') AS paths, coalesce(t.columns, '{}') AS columns,
+     coalesce(t.readme, '') AS readme`,
+  'LEFT JOIN search_texts t ON t.dataset_id = d.id',
+);
+
+function hitsStatement(name: string, texts: string, join: string): PreparedSql {
+  return {
+    name,
+    text: `SELECT d.id, d.name, d.description, d.metadata, s.tags, d.created_by AS "ownerId",
+        u.name AS "ownerName", d.created_at AS "createdAt", d.updated_at AS "updatedAt",
+        s.file_count::float8 AS "fileCount", s.total_size::float8 AS "totalSizeBytes",
+        s.file_types AS "fileTypes", ${texts}
+      FROM datasets d JOIN users u ON u.id = d.created_by
+      JOIN search_documents s ON s.dataset_id = d.id ${join}
+      WHERE d.id = ANY($1::integer[]) AND d.deleted_at IS NULL`,
+  };
+}
+
 /** @param withTexts also what is only wanted for highlights, which may be much */
 export async function readHits(
   tx: Reader,
@@ -51,42 +76,42 @@ export async function readHits(
   withTexts: boolean,
 ): Promise<Map<DatasetId, Hit>> {
   if (ids.length === 0) return new Map();
-  const texts = withTexts
-    ? `coalesce(t.paths, '{}') AS paths, coalesce(t.columns, '{}') AS columns,
-       coalesce(t.readme, '') AS readme`
-    : `'{}'::text[] AS paths, '{}'::text[] AS columns, '' AS readme`;
-  const rows = await tx.query<Hit>(
-    `SELECT d.id, d.name, d.description, d.metadata, s.tags, d.created_by AS "ownerId",
-       u.name AS "ownerName", d.created_at AS "createdAt", d.updated_at AS "updatedAt",
-       s.file_count::float8 AS "fileCount", s.total_size::float8 AS "totalSizeBytes",
-       s.file_types AS "fileTypes", ${texts}
-     FROM datasets d JOIN users u ON u.id = d.created_by
-     JOIN search_documents s ON s.dataset_id = d.id
-     LEFT JOIN search_texts t ON t.dataset_id = d.id
-     WHERE d.id = ANY($1::integer[]) AND d.deleted_at IS NULL`,
-    [ids],
-  );
+  const rows = await tx.query<Hit>(withTexts ? WITH_TEXTS : WITHOUT_TEXTS, [ids]);
   return new Map(rows.map((row) => [row.id, row]));
 }
 
-/** The texts of each field; those of lists one by one. */
-export function* textsOf(hit: Hit): Generator<[field: Field, texts: readonly string[]]> {
-  yield ['name', [hit.name]];
-  yield ['tags', hit.tags];
-  yield ['description', [hit.description]];
-  yield ['columns', hit.columns];
-  yield ['metadata', metadataText(hit.metadata).split('\n')];
-  yield ['paths', hit.paths];
-  yield ['readme', [hit.readme]];
+/** A field of a dataset that may have what was looked for. */
+export interface FieldTexts {
+  readonly field: Field;
+  /** Those of lists one by one. */
+  readonly texts: readonly string[];
+}
+
+/** The fields that may have what was looked for. It is quickly said of most that they have not. */
+export function fieldsToSearch(hit: Hit, highlighter: Highlighter): FieldTexts[] {
+  return [...textsOf(hit)].filter(({ texts }) => highlighter.mayBeIn(texts.join('\n')));
+}
+
+function* textsOf(hit: Hit): Generator<FieldTexts> {
+  yield { field: 'name', texts: [hit.name] };
+  yield { field: 'tags', texts: hit.tags };
+  yield { field: 'description', texts: [hit.description] };
+  yield { field: 'columns', texts: hit.columns };
+  yield { field: 'metadata', texts: metadataText(hit.metadata).split('\n') };
+  yield { field: 'paths', texts: hit.paths };
+  yield { field: 'readme', texts: [hit.readme] };
 }
 
 /** Which fields have what was looked for, with excerpts. */
-export function matchedFields(hit: Hit, highlighter: Highlighter, stems: Stems): FieldMatch[] {
-  return [...textsOf(hit)].flatMap(([field, texts]) => {
-    // Asked once for a whole list: most have nothing.
-    if (!highlighter.mayBeIn(texts.join('\n'))) return [];
+export function matchedFields(
+  fields: readonly FieldTexts[],
+  highlighter: Highlighter,
+  stems: Stems,
+): FieldMatch[] {
+  return fields.flatMap(({ field, texts }) => {
     const highlights: string[] = [];
     for (const text of texts) {
+      if (texts.length > 1 && !highlighter.mayBeIn(text)) continue;
       const spans = highlighter.spans(text, stems);
       if (spans.length > 0) highlights.push(markUp(text, spans));
       if (highlights.length === MOST_HIGHLIGHTS) break;

@@ -102,9 +102,10 @@ export function searchStatement(
            (SELECT ${columns}, ${score} AS key ${from(inDocument)} LIMIT ${limit})
          ) either`
       : `SELECT ${columns}, ${score} AS key ${from(inDocument)} LIMIT ${limit}`;
-  const facet = (value: string, more = '') => `
+  const facet = (values: string) => `
     coalesce((SELECT json_agg(json_build_object('value', value, 'count', count))
-      FROM (SELECT ${value} AS value, count(*)::integer AS count FROM matched ${more}
+      FROM (SELECT value, count(*)::integer AS count
+        FROM (SELECT unnest(${values}) AS value FROM matched) each_value
         GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ${FACET_VALUES}) counted), '[]')`;
   return {
     sql: `WITH matched AS MATERIALIZED (${candidates}),
@@ -112,8 +113,8 @@ export function searchStatement(
       SELECT least((SELECT count(*) FROM matched), ${limit})::integer AS total,
         coalesce((SELECT json_agg(json_build_object('id', id, 'key', shown) ORDER BY place)
           FROM page), '[]') AS page,
-        ${facet('tag', 'CROSS JOIN unnest(tags) tag')} AS tags,
-        ${facet('file_type', 'CROSS JOIN unnest(file_types) file_type')} AS "fileTypes",
+        ${facet('tags')} AS tags,
+        ${facet('file_types')} AS "fileTypes",
         coalesce((SELECT json_agg(json_build_object('value', u.name, 'count', count)
             ORDER BY count DESC, u.name)
           FROM (SELECT owner_id, count(*)::integer AS count FROM matched

@@ -39,7 +39,7 @@ export class Highlighter {
   /** The words of a text whose stems `spans` has to know: those that may be a form of one looked for. */
   *candidates(text: string): Generator<string> {
     const beginnings = this.stemsWanted().map((stem) => stem.slice(0, 3));
-    if (beginnings.length === 0 || !this.mayBeIn(text)) return;
+    if (beginnings.length === 0) return;
     for (const { folded, written, gram } of slotsOf(text.slice(0, FURTHEST))) {
       if (!gram && beginnings.some((beginning) => folded.includes(beginning))) yield written;
     }
@@ -47,9 +47,7 @@ export class Highlighter {
 
   /** Where the text has what was looked for, in order and without overlap. */
   spans(text: string, stems: Stems): Span[] {
-    if (!this.mayBeIn(text)) return [];
-    const looked = text.slice(0, FURTHEST);
-    const slots = [...slotsOf(looked)];
+    const slots = [...slotsOf(text.slice(0, FURTHEST))];
     const found: Span[] = [];
     for (const term of this.terms) {
       for (const row of term.rows) {

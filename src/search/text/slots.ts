@@ -26,6 +26,9 @@ const UNSPACED =
   /[\p{scx=Hani}\p{scx=Hira}\p{scx=Kana}\p{scx=Thai}\p{scx=Laoo}\p{scx=Khmr}\p{scx=Mymr}]+/gu;
 /** Where camel case and digits divide a compound. */
 const PART = /(?<=\p{Ll})(?=\p{Lu})|(?<=\p{L})(?=\p{N})|(?<=\p{N})(?=\p{L})/u;
+/** Most words are: they need no folding but of case, and are no compounds. */
+const ASCII = /^\p{ASCII}*$/u;
+const LOWER_CASE_ASCII = /^[a-z]*$/;
 const ACCENTED = /([\p{Script=Latin}\p{Script=Greek}])[\u0300-\u036f]+/gu;
 
 /** Longer ones are cut: nobody types them, and an index entry has room for so much. */
@@ -33,6 +36,7 @@ const LONGEST_WORD = 64;
 
 /** Folds case, width and the accents of Latin and Greek letters: what people leave out when they type. */
 export function fold(text: string): string {
+  if (ASCII.test(text)) return text.toLowerCase();
   return text
     .normalize('NFKD')
     .toLowerCase()
@@ -44,6 +48,10 @@ export function fold(text: string): string {
 /** The words of a text, in order. */
 export function* slotsOf(text: string): Generator<Slot> {
   for (const { 0: run, index } of text.matchAll(RUN)) {
+    if (ASCII.test(run)) {
+      yield* compound(run, index);
+      continue;
+    }
     let at = 0;
     for (const { 0: unspaced, index: from } of run.matchAll(UNSPACED)) {
       yield* compound(run.slice(at, from), index + at);
@@ -56,6 +64,12 @@ export function* slotsOf(text: string): Generator<Slot> {
 
 function* compound(text: string, start: number): Generator<Slot> {
   if (text === '') return;
+  if (LOWER_CASE_ASCII.test(text)) {
+    const only = cut(text);
+    const end = start + text.length;
+    yield { folded: only, written: only, start, end, gram: false, whole: null };
+    return;
+  }
   const parts = text.split(PART);
   const whole = parts.length > 1 ? { ...word(text), end: start + text.length } : null;
   let at = start;
