@@ -33,6 +33,8 @@ async function entries(bench: Bench, count: number): Promise<Contestant> {
   const files = count / USES;
   const tables = ['files', 'datasets', 'dataset_lineages', 'dataset_versions', ENTRIES];
   await fill(database, tables, [
+    // Reading is the same, and filling writes half as much.
+    `ALTER TABLE ${ENTRIES} SET UNLOGGED`,
     `INSERT INTO files (id, storage_type, mime_type, file_path, file_size, content_hash,
        reference_count, unreferenced_since)
      SELECT n, 'local', 'text/csv', n, 1, md5(n::text) || md5(n::text), 1, NULL
