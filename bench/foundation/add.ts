@@ -1,8 +1,8 @@
+import { mkdir } from 'node:fs/promises';
 import type { Bench } from '../harness/bench.js';
-import { emptyFolder } from '../harness/folders.js';
 import { GIB, inSeconds, KIB, MIB } from '../harness/figures.js';
 import { race, type Contestant, type Race } from '../harness/race.js';
-import { gitAnnex, gitLfs, rclone, restic, type Source } from './peers/adders.js';
+import { gitAnnex, gitLfs, putAside, rclone, restic, type Source } from './peers/adders.js';
 import { asOneTar, requestEach } from './varve-adders.js';
 
 /** How many of the files rclone is given: it paces itself, so all of them would only take longer. */
@@ -52,7 +52,8 @@ async function adding(
       return { contestant: 'Varve', against, atLeast: 1, target: 'ahead' };
     }),
     async prepare({ stamp }) {
-      await emptyFolder(source.folder);
+      await putAside(bench, source);
+      await mkdir(source.folder);
       await client.writeFiles(source.folder, task.count, task.bytes, stamp);
     },
     rounds: task.rounds,

@@ -1,7 +1,6 @@
 import { run, type ChildProcess } from '../harness/processes.js';
 import { compile, type RequestHead } from '../harness/client.js';
 import { KIB, perSecond } from '../harness/figures.js';
-import { emptyFolder } from '../harness/folders.js';
 import { race } from '../harness/race.js';
 import { startPeer } from './peers/start-peer.js';
 
@@ -51,7 +50,10 @@ export const smallFiles = race('10,000 × 4 KiB up, a request each, 32 at once',
           const given = [disk.folder, requests, FILE_BYTES, CONNECTIONS].map(String);
           return Number(await run(disk.program, given));
         },
-        clear: () => emptyFolder(disk.folder),
+        async clear() {
+          await bench.putAway(disk.folder);
+          await bench.folder('disk');
+        },
       },
     ],
     comparisons: [{ contestant: 'Varve', against: 'Nest, hash and discard', atLeast: 0.35 }],

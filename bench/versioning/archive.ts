@@ -1,14 +1,15 @@
+import { mkdir } from 'node:fs/promises';
 import { asOneTar, requestEach } from '../foundation/varve-adders.js';
 import {
   borg,
   datalad,
   gitAnnex,
   gitLfs,
+  putAside,
   restic,
   type Source,
 } from '../foundation/peers/adders.js';
 import { inSeconds, KIB } from '../harness/figures.js';
-import { emptyFolder } from '../harness/folders.js';
 import { race } from '../harness/race.js';
 
 const EACH = 'a request each';
@@ -43,7 +44,8 @@ export const archive = race('10,000 × 4 KiB as one tar', async (bench) => {
       { contestant: 'Varve', against: 'borg', mark: true },
     ],
     async prepare({ stamp }) {
-      await emptyFolder(source.folder);
+      await putAside(bench, source);
+      await mkdir(source.folder);
       await client.writeFiles(source.folder, count, source.bytes, stamp);
     },
     rounds: 3,

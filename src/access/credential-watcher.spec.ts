@@ -64,6 +64,7 @@ describe('CredentialWatcher', () => {
     const moody: UnitOfWork = {
       run: (work) => unitOfWork.run(work),
       isRunning: () => unitOfWork.isRunning(),
+      open: 0,
       read: (work) => (away ? Promise.reject(new Error('away')) : unitOfWork.read(work)),
     };
     const own = new CredentialWatcher(moody);

@@ -1,6 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { QueryFailedError } from 'typeorm';
-import type { DatasetRecord, DatasetRepository } from '../core/contracts/dataset-repository.js';
+import {
+  NEXT_UPDATE,
+  type DatasetRecord,
+  type DatasetRepository,
+} from '../core/contracts/dataset-repository.js';
 import type { Reader, Tx } from '../core/contracts/unit-of-work.js';
 import type { DatasetId, UserId } from '../core/ids.js';
 import type { JsonObject } from '../core/json.js';
@@ -49,10 +53,6 @@ export const SELECT_DETAILS = `
     ${micros('d.created_at')} AS "createdMicros", ${micros('d.updated_at')} AS "updatedMicros",
     ARRAY(SELECT t.tag_name FROM dataset_tags t WHERE t.dataset_id = d.id ORDER BY t.tag_name) AS tags
   FROM datasets d JOIN users u ON u.id = d.created_by`;
-
-// Strictly later than before, even within one microsecond or when a transaction that began earlier
-// commits later: two states never share an ETag.
-const NEXT_UPDATE = `greatest(now(), updated_at + interval '1 microsecond')`;
 
 const isNameTaken = (error: unknown): boolean =>
   error instanceof QueryFailedError &&

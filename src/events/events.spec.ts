@@ -95,6 +95,8 @@ describe('events', () => {
     const publishing = RequestContext.run('request-7', () =>
       run(app, async (tx, bus) => {
         const id = await bus.publish(tx, 'dataset.restored', 'dataset/1', { datasetId: 1 });
+        // Its events stand where it began to write.
+        await tx.query('SELECT pg_current_xact_id()');
         await committed.promise;
         return id;
       }),
@@ -146,6 +148,16 @@ describe('events', () => {
     );
     expect(rows).toEqual(events.map(({ subject }, at) => ({ id: ids[at], subject })));
     await eventually(() => expect(told.map(({ id }) => id)).toEqual(ids));
+  });
+
+  it('hold any text but NUL, which their publisher is told of', async () => {
+    const app = await replica();
+    const text = `'; DROP TABLE events; -- \\ \\' $1 "\n`;
+    await publish(app, { ...created(1), correlationId: text, subject: text });
+    expect(await dataSource.query('SELECT subject, correlation_id AS id FROM events')).toEqual([
+      { subject: text, id: text },
+    ]);
+    await expect(publish(app, { ...created(2), subject: 'a\0b' })).rejects.toThrow('NUL');
   });
 
   it('carry the request that they were published for, told or running', async () => {

@@ -4,7 +4,8 @@ import { Alarm } from './alarm.js';
 import { BusConnections, POLL_MS } from './bus-connections.js';
 import { Dispatcher } from './dispatcher.js';
 import { HandlerCalls } from './handler-calls.js';
-import { settledEnd, type LogEntry } from './log/event-log.js';
+import type { LogEntry } from './log/entry-source.js';
+import { settledEnd } from './log/event-log.js';
 import type { LogPosition } from './log/log-position.js';
 import { LogReader } from './log/log-reader.js';
 

@@ -18,17 +18,21 @@ import { Dispatcher } from './dispatcher.js';
 import { append, lagSeconds } from './log/event-log.js';
 import { DurableSubscriptions } from './subscriptions/durable-subscriptions.js';
 
+/** What a process commits that goes on committing is told together, the first of it no later than this. */
+const GATHERING_MS = 5;
+
 /** The bus: publishing writes into the log, from which all who subscribe are told. */
 @Injectable()
 export class OutboxEventBus implements EventBus {
   private readonly logger = new Logger(OutboxEventBus.name);
   private readonly published: Counter<'type'>;
+  private gathering: NodeJS.Timeout | null = null;
 
   constructor(
     private readonly dispatcher: Dispatcher,
     private readonly durable: DurableSubscriptions,
     private readonly connections: BusConnections,
-    @Inject(UNIT_OF_WORK) unitOfWork: UnitOfWork,
+    @Inject(UNIT_OF_WORK) private readonly unitOfWork: UnitOfWork,
     @Inject(EVENT_BROKER) broker: EventBroker | null,
     metrics: Metrics,
   ) {
@@ -68,14 +72,14 @@ export class OutboxEventBus implements EventBus {
     return id as EventId;
   }
 
-  async publishAll(tx: Tx, events: readonly NewEvent[]): Promise<EventId[]> {
-    if (events.length === 0) return [];
-    const ids = await append(tx, events);
+  publishAll(tx: Tx, events: readonly NewEvent[]): Promise<EventId[]> {
+    if (events.length === 0) return Promise.resolve([]);
+    const ids = append(tx, events);
     this.announce(
       tx,
       events.map(({ type }) => type),
     );
-    return ids;
+    return Promise.resolve(ids);
   }
 
   /** Wakes whoever follows the log once events of these types, which stand in it, have committed. */
@@ -83,8 +87,25 @@ export class OutboxEventBus implements EventBus {
     if (types.length === 0) return;
     tx.afterCommit(() => {
       for (const type of types) this.published.inc({ type: isCatalogued(type) ? type : 'other' });
-      this.connections.announce();
+      // Whoever waited for the commit goes on before, and may begin the next.
+      process.nextTick(() => this.tell());
     });
+  }
+
+  /**
+   * Wakes those who follow the log: at once, unless more may be about to come. Each waking reads the
+   * log, which the transactions that run would have to wait for.
+   */
+  private tell(): void {
+    if (this.unitOfWork.open > 0) {
+      this.gathering ??= setTimeout(() => this.wake(), GATHERING_MS).unref();
+    } else this.wake();
+  }
+
+  private wake(): void {
+    if (this.gathering) clearTimeout(this.gathering);
+    this.gathering = null;
+    this.connections.announce();
   }
 
   subscribe(

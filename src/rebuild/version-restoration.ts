@@ -101,7 +101,12 @@ export class VersionRestoration {
       const [parent = null, mergeParent = null] = await this.#parents(tx, dataset, version);
       const position =
         parent === null ? EMPTY_POSITION : await readPosition(tx, parent, { evenRemoved: true });
-      const place = await this.#lineages.placeChild(tx, { dataset, parent, position, changes });
+      const { place, segments } = await this.#lineages.placeChild(tx, {
+        dataset,
+        parent,
+        position,
+        changes,
+      });
       await this.subjects.ensureUser(tx, header.author.id, header.author.name);
       const row = { dataset, digest, header, parent, mergeParent, place, removal };
       const id = await this.#insert(tx, row);
@@ -112,7 +117,13 @@ export class VersionRestoration {
       else await this.plan.document(digest, write);
       if (removal !== null) return;
       const { fileCount } = header;
-      await this.#lineages.compactWhereWorthwhile(tx, { id, dataset, fileCount, changes });
+      await this.#lineages.compactWhereWorthwhile(tx, {
+        id,
+        dataset,
+        segments,
+        fileCount,
+        changes,
+      });
     });
   }
 

@@ -1,8 +1,6 @@
-import { Body, Controller, Get, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Param, Post, Query, Req, Res } from '@nestjs/common';
 import { ApiExtraModels, ApiOkResponse, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
-import type { Response } from 'express';
-import { once } from 'node:events';
-import { pipeline } from 'node:stream/promises';
+import type { Request, Response } from 'express';
 import { StorageFull } from '../core/contracts/artifact-producer.js';
 import { FileDamaged } from '../core/contracts/file-catalog.js';
 import type { DatasetId } from '../core/ids.js';
@@ -10,6 +8,7 @@ import { InvalidInput, NotFound, Unauthenticated, Unavailable } from '../core/pr
 import { OnDataset } from '../platform/http/access.decorators.js';
 import { IdParam } from '../platform/http/id-param.decorator.js';
 import { Problems } from '../platform/http/problems.decorator.js';
+import { ResponseBody } from '../platform/http/response-body.js';
 import { closing } from './closing.js';
 import type { OutputFormat } from './engine/output.js';
 import { HistogramView, QuantilesView, TableProfileView } from './profile.view.js';
@@ -102,15 +101,21 @@ export class QueriesController {
     @IdParam('datasetId') dataset: DatasetId,
     @Param('ref') ref: string,
     @Body() query: QueryDto,
+    @Req() req: Request,
     @Res() res: Response,
   ): Promise<void> {
     const signal = closing(res);
     await this.queries.run(dataset, ref, query, signal, async (result, answered) => {
       // Nothing is said before something is there: until then all may still be refused.
-      await once(result, 'readable');
+      await result.begun();
       res.setHeader('Content-Type', RESULT_TYPES[query.format]);
       res.setHeader('X-Content-Type-Options', 'nosniff');
-      await pipeline(result, res, { end: false });
+      const body = new ResponseBody(req, res);
+      try {
+        for await (const piece of result.pieces()) await body.write(piece);
+      } finally {
+        body.dispose();
+      }
       // The end of the bytes is not the end of the work: it may have failed.
       await answered;
       res.end();

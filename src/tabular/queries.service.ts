@@ -1,5 +1,4 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { Readable } from 'node:stream';
 import type { TableSourceFile } from '../core/contracts/tables.js';
 import { UNIT_OF_WORK, type UnitOfWork } from '../core/contracts/unit-of-work.js';
 import {
@@ -17,10 +16,12 @@ import { TableFiles, asProblem, sourceOf, type TableFile } from './table-files.j
 import { TableWorkers } from './table-workers.js';
 import { withWiderTypes } from './wider-types.js';
 import type { WorkerPool } from './worker/worker-pool.js';
+import type { WorkerResult } from './worker/worker-result.js';
 
 /** A table that a query names, and the file that it is. */
 interface NamedFile extends TableFile {
   readonly name: string;
+  readonly ofWorkbook: boolean;
 }
 
 /** Runs SELECTs over the tables of a version. */
@@ -44,7 +45,7 @@ export class QueriesService {
     query: { sql: string; format: OutputFormat },
     signal: AbortSignal,
     consume: (
-      result: Readable,
+      result: WorkerResult,
       answered: Promise<QueryAnswer>,
       sources: readonly TableSourceFile[],
     ) => Promise<T>,
@@ -54,12 +55,12 @@ export class QueriesService {
       const names = await pool.ask('tables', { sql: query.sql }, signal);
       const found = await this.find(dataset, ref, names);
       const tables: readonly (NamedFile & { wholeSample: boolean })[] = await Promise.all(
-        found.map(async (file) => ({
-          ...file,
-          wholeSample: await this.reader.requireReadable(file),
-        })),
+        found.map(async (file) => {
+          if (file.ofWorkbook) await this.files.requireWorkbook(file);
+          return { ...file, wholeSample: await this.reader.requireReadable(file) };
+        }),
       );
-      let read: Readable | null = null;
+      let read: WorkerResult | null = null;
       const once = (some: typeof tables) =>
         this.files.lendAll(some, (sources) => {
           const named: NamedSource[] = some.map(({ name }, at) => {
@@ -72,7 +73,7 @@ export class QueriesService {
             return consume(result, answered, some.map(sourceOf));
           });
         });
-      return await withWiderTypes(tables, once, () => !read?.readableDidRead);
+      return await withWiderTypes(tables, once, () => !read?.wasRead);
     } catch (error) {
       // Whatever broke because nobody waits any more.
       signal.throwIfAborted();
@@ -89,7 +90,8 @@ export class QueriesService {
         const [entry, sheet] = await this.entryNamed(name, (path) =>
           this.versions.entry(tx, version.id, path),
         );
-        files.push({ name, version, entry, options: readerOptionsOf(entry.metadata, sheet) });
+        const options = readerOptionsOf(entry.metadata, sheet);
+        files.push({ name, version, entry, options, ofWorkbook: sheet !== undefined });
       }
       return files;
     });

@@ -15,6 +15,7 @@ import { TableFiles, asProblem, sourceOf, type TableFile } from './table-files.j
 import { NotATable } from './table.problems.js';
 import { TableWorkers } from './table-workers.js';
 import { withWiderTypes } from './wider-types.js';
+import { streamOf } from './worker/worker-result.js';
 
 /** Computes over tables for other slices, on the workers of jobs. */
 @Injectable()
@@ -39,7 +40,14 @@ export class WorkerTableEngine implements TableEngine {
     if (work.kind === 'select') {
       const { datasetId, ref, sql } = work;
       const pool = this.workers.jobs;
-      return this.queries.run(datasetId, ref, { sql, format }, signal, consume, pool);
+      return this.queries.run(
+        datasetId,
+        ref,
+        { sql, format },
+        signal,
+        (table, whole, sources) => consume(streamOf(table), whole, sources),
+        pool,
+      );
     }
     const refs = work.kind === 'sample' ? work.tables : [work.base, work.head];
     const tables = await Promise.all(refs.map((ref) => this.open(ref)));
@@ -56,7 +64,7 @@ export class WorkerTableEngine implements TableEngine {
             'produce',
             { work: task, tables: sources, format },
             signal,
-            (table, whole) => consume(table, whole, some.map(sourceOf)),
+            (table, whole) => consume(streamOf(table), whole, some.map(sourceOf)),
           ),
         ),
       );

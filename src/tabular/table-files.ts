@@ -12,7 +12,7 @@ import {
 } from '../core/contracts/versions.js';
 import type { DatasetId, FileId } from '../core/ids.js';
 import { InvalidInput, NotFound, Problem, Unavailable } from '../core/problems.js';
-import { MAGIC_BYTES, mayBeTable } from './engine/detect.js';
+import { MAGIC_BYTES, detectFormat, mayBeTable } from './engine/detect.js';
 import type { ReaderOptions, TableSource } from './engine/source.js';
 import { InvalidRequest, NotComparable, TableProblem } from './engine/table-problem.js';
 import { readerOptionsOf } from './reader-options.js';
@@ -40,14 +40,27 @@ export class TableFiles {
     private readonly workers: TableWorkers,
   ) {}
 
-  /** @throws NotFound, InvalidInput where its metadata say nonsense */
+  /** @throws NotFound, InvalidInput where its metadata say nonsense, or for a sheet of no workbook */
   async find(dataset: DatasetId, ref: string, path: string, sheet?: string): Promise<TableFile> {
-    return this.unitOfWork.read(async (tx) => {
+    const file = await this.unitOfWork.read(async (tx) => {
       const version = await this.versions.resolve(tx, dataset, ref);
       const entry = await this.versions.entry(tx, version.id, path);
       if (!entry) throw new NotFound(`${JSON.stringify(path)} in ${JSON.stringify(ref)}`);
       return { version, entry, options: readerOptionsOf(entry.metadata, sheet) };
     });
+    if (sheet !== undefined) await this.requireWorkbook(file);
+    return file;
+  }
+
+  /** A sheet that is asked for is not passed over. @throws InvalidInput where there are none, FileDamaged */
+  async requireWorkbook(file: Pick<TableFile, 'entry' | 'options'>): Promise<void> {
+    const { path, mimeType } = file.entry;
+    const format = file.options.format ?? detectFormat(await this.magicOf(file), path, mimeType);
+    if (format === 'xlsx') return;
+    throw new InvalidInput(
+      `${JSON.stringify(path)} is no Excel workbook and has no sheets; ask for it without one.`,
+      [{ at: 'sheet', message: 'is asked of a file that has none' }],
+    );
   }
 
   /**
@@ -70,10 +83,12 @@ export class TableFiles {
   /** Whether a worker need look at a file at all: most files are no tables. @throws FileDamaged */
   async mayBeTable({ entry, options }: Pick<TableFile, 'entry' | 'options'>): Promise<boolean> {
     if (options.format) return true;
+    return mayBeTable(await this.magicOf({ entry }), entry.path, entry.mimeType);
+  }
+
+  private async magicOf({ entry }: Pick<TableFile, 'entry'>): Promise<Buffer> {
     const end = Math.min(MAGIC_BYTES, entry.sizeBytes);
-    const stream = await this.files.open(entry.fileId, { start: 0, end });
-    const head = await buffer(stream);
-    return mayBeTable(head, entry.path, entry.mimeType);
+    return buffer(await this.files.open(entry.fileId, { start: 0, end }));
   }
 
   private async fetched(lease: Lease, { fileId, sizeBytes }: VersionEntry): Promise<string> {
@@ -97,15 +112,21 @@ export class TableFiles {
     const { cache } = this.workers;
     const leases: Lease[] = [];
     try {
-      const sources: TableSource[] = [];
-      for (const { entry, options, wholeSample = false } of files) {
-        const lease = await cache.lease(entry.sha256);
-        leases.push(lease);
-        const path =
-          (await this.files.localPath?.(entry.fileId)) ?? (await this.fetched(lease, entry));
-        const { path: name, mimeType } = entry;
-        sources.push({ path, name, mimeType, prepared: lease.stem, options, wholeSample });
-      }
+      // All at once: where they lie is then looked up once.
+      const lent = await Promise.allSettled(
+        files.map(async ({ entry, options, wholeSample = false }): Promise<TableSource> => {
+          const lease = await cache.lease(entry.sha256);
+          leases.push(lease);
+          const path =
+            (await this.files.localPath?.(entry.fileId)) ?? (await this.fetched(lease, entry));
+          const { path: name, mimeType } = entry;
+          return { path, name, mimeType, prepared: lease.stem, options, wholeSample };
+        }),
+      );
+      const sources = lent.map((one) => {
+        if (one.status === 'rejected') throw one.reason;
+        return one.value;
+      });
       return await work(sources);
     } finally {
       for (const lease of leases) lease.release();

@@ -12,7 +12,8 @@ const SHEET = {
   type: String,
   minLength: 1,
   maxLength: 255,
-  description: 'Of an Excel workbook: the sheet; the first one unless told.',
+  description:
+    'Of an Excel workbook: the sheet; the first one unless told. Other files have none to ask for.',
 };
 
 /** Names a table. */

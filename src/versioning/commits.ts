@@ -6,15 +6,14 @@ import {
 import { EVENT_BUS, type EventBus } from '../core/contracts/event-bus.js';
 import { FILE_CATALOG, FileMissing, type FileCatalog } from '../core/contracts/file-catalog.js';
 import { STORAGE_QUOTAS, type StorageQuotas } from '../core/contracts/storage-quotas.js';
-import type { Tx } from '../core/contracts/unit-of-work.js';
+import type { PreparedSql, Tx } from '../core/contracts/unit-of-work.js';
 import {
   NothingChanged,
-  RefMoved,
   type CommitRequest,
   type VersionOperation,
   type VersionRecord,
 } from '../core/contracts/versions.js';
-import type { DatasetId, FileId, Sha256, UserId, VersionId } from '../core/ids.js';
+import type { FileId, Sha256, UserId, VersionId } from '../core/ids.js';
 import { InvalidInput, NotFound } from '../core/problems.js';
 import { Checks } from './checks.js';
 import type { OverlayHeader } from './graph/document.js';
@@ -27,25 +26,33 @@ import {
 } from './graph/overlay.js';
 import { parsePath } from './graph/path.js';
 import { parsePointerName } from './graph/ref.js';
-import { HAS_QUOTA } from './dataset-limits.js';
 import { Lineages } from './lineages.js';
+import { lockBranch, requireHead, type LockedBranch } from './locked-branch.js';
 import { OverlayDocuments } from './overlay-documents.js';
 import { EMPTY_POSITION, readPosition, type ReadPosition } from './position.js';
 import { refusePurged, withPurges } from './purged-files.js';
-import { BranchProtected, NotABranch, PointerExists } from './versioning.problems.js';
+import { PointerExists } from './versioning.problems.js';
 import {
   changedEntries,
   insertEntries,
   insertVersion,
   type ChangedEntry,
-  type LockedBranch,
   type NewVersion,
   type VersionRow,
 } from './version-insert.js';
 import { VersionTree } from './version-tree.js';
-import { versionById } from './version-rows.js';
 
 export const MAX_MESSAGE_LENGTH = 10_000;
+
+const MOVE_POINTER: PreparedSql = {
+  name: 'move-pointer',
+  text: 'UPDATE dataset_pointers SET dataset_version_id = $2, updated_at = now() WHERE id = $1',
+};
+
+const AUTHOR: PreparedSql = {
+  name: 'author-and-time',
+  text: `SELECT name, date_trunc('milliseconds', clock_timestamp()) AS time FROM users WHERE id = $1`,
+};
 
 /** What a version changes against the branch's head, wherever that is kept until it is stored. */
 export interface Overlay {
@@ -75,9 +82,9 @@ export class Commits {
   /** See `VersionWriter.commit`. */
   async commit(tx: Tx, request: CommitRequest): Promise<VersionRecord> {
     requireOperations(request.operations);
-    const branch = await this.lock(tx, request.datasetId, request.branch);
+    const branch = await lockBranch(tx, request.datasetId, request.branch);
     if (request.expectedParent !== undefined) {
-      await this.requireHead(tx, branch, request.expectedParent);
+      await requireHead(tx, branch, request.expectedParent);
     }
     return this.commitOn(tx, branch, request);
   }
@@ -104,69 +111,6 @@ export class Commits {
   /** What a branch's head is read from. */
   async positionOf(tx: Tx, { head }: LockedBranch): Promise<ReadPosition> {
     return head ? readPosition(tx, head.id) : EMPTY_POSITION;
-  }
-
-  /**
-   * Locks a branch for a commit and takes the next version number.
-   * @throws NotFound, NotABranch, BranchProtected
-   */
-  async lock(
-    tx: Tx,
-    datasetId: DatasetId,
-    name: string,
-    { forMerge = false } = {},
-  ): Promise<LockedBranch> {
-    const branch = parsePointerName(name, 'branch');
-    // The row lock on the dataset orders its commits; whoever loses gives the number back.
-    const [dataset] = await tx.query<{
-      name: string;
-      versionNumber: number;
-      hasPurges: boolean;
-      hasQuota: boolean;
-    }>(
-      `UPDATE datasets d SET last_version_number = last_version_number + 1
-       WHERE id = $1 AND deleted_at IS NULL
-       RETURNING name, last_version_number AS "versionNumber", has_purges AS "hasPurges",
-         ${HAS_QUOTA} AS "hasQuota"`,
-      [datasetId],
-    );
-    if (!dataset) throw new NotFound(`Dataset ${datasetId}`);
-    const [pointer] = await tx.query<{
-      id: number;
-      versionId: VersionId | null;
-      isTag: boolean;
-      isProtected: boolean;
-    }>(
-      `SELECT id, dataset_version_id AS "versionId", is_tag AS "isTag",
-         is_protected AS "isProtected" FROM dataset_pointers
-       WHERE dataset_id = $1 AND pointer_name = $2 FOR UPDATE`,
-      [datasetId, branch],
-    );
-    if (!pointer) throw new NotFound(`Branch ${JSON.stringify(branch)} of dataset ${datasetId}`);
-    if (pointer.isTag) throw new NotABranch(branch);
-    if (pointer.isProtected && !forMerge) throw new BranchProtected(branch);
-    return {
-      datasetId,
-      datasetName: dataset.name,
-      branch,
-      pointerId: pointer.id,
-      versionNumber: dataset.versionNumber,
-      isProtected: pointer.isProtected,
-      hasPurges: dataset.hasPurges,
-      hasQuota: dataset.hasQuota,
-      head: pointer.versionId === null ? null : await versionById(tx, pointer.versionId),
-    };
-  }
-
-  /** @throws RefMoved when the branch's head is another version */
-  async requireHead(tx: Tx, branch: LockedBranch, expected: VersionId | null): Promise<void> {
-    const actual = branch.head?.id ?? null;
-    if (actual === expected) return;
-    throw new RefMoved({
-      ref: branch.branch,
-      expected: expected === null ? null : ((await versionById(tx, expected))?.digest ?? null),
-      actual: branch.head?.digest ?? null,
-    });
   }
 
   /**
@@ -201,42 +145,46 @@ export class Commits {
       fileCount: overlay.totals.files,
       totalSizeBytes: overlay.totals.sizeBytes,
     };
-    const document = await this.documents.store(tx, header, overlay.entries());
-    const place = await this.lineages.placeChild(tx, {
-      dataset: datasetId,
-      parent: head?.id ?? null,
-      position: version.position,
-      changes: overlay.changes,
-    });
-    const id = await overlay.store(tx, {
-      branch,
-      version,
-      committedAt: author.time,
-      document,
-      place,
-    });
-    await tx.query(
-      `UPDATE dataset_pointers SET dataset_version_id = $2, updated_at = now() WHERE id = $1`,
-      [branch.pointerId, id],
+    return this.documents.store(tx, header, overlay.entries(), (document) =>
+      this.#store(tx, branch, version, overlay, { committedAt: author.time, document }),
     );
-    await this.lineages.compactWhereWorthwhile(tx, {
-      id,
-      dataset: datasetId,
-      fileCount: overlay.totals.files,
-      changes: overlay.changes,
-    });
-    await this.#tell(tx, branch, id, document.digest);
-    const stored = await versionById(tx, id);
-    if (!stored) throw new Error('A version was not stored');
-    return stored;
   }
 
-  /** Gives the number of a commit back that turns out to make no version. */
-  async releaseNumber(tx: Tx, { datasetId }: LockedBranch): Promise<void> {
-    await tx.query(
-      'UPDATE datasets SET last_version_number = last_version_number - 1 WHERE id = $1',
-      [datasetId],
-    );
+  /** Stores all that names a version's document. */
+  async #store(
+    tx: Tx,
+    branch: LockedBranch,
+    version: NewVersion,
+    overlay: Overlay,
+    { committedAt, document }: Pick<VersionRow, 'committedAt' | 'document'>,
+  ): Promise<VersionRecord> {
+    const { datasetId: dataset, versionNumber, head } = branch;
+    const { changes, totals } = overlay;
+    const parentId = head?.id ?? null;
+    const { place, segments } = await this.lineages.placeChild(tx, {
+      dataset,
+      parent: parentId,
+      position: version.position,
+      changes,
+    });
+    const id = await overlay.store(tx, { branch, version, committedAt, document, place });
+    await tx.query(MOVE_POINTER, [branch.pointerId, id]);
+    const { files: fileCount, sizeBytes: totalSizeBytes } = totals;
+    await this.lineages.compactWhereWorthwhile(tx, { id, dataset, segments, fileCount, changes });
+    await this.#tell(tx, branch, id, document.digest);
+    return {
+      id,
+      datasetId: dataset,
+      versionNumber,
+      digest: document.digest,
+      parentId,
+      mergeParentId: version.mergeParent?.id ?? null,
+      message: version.message,
+      createdBy: version.author,
+      committedAt,
+      fileCount,
+      totalSizeBytes,
+    };
   }
 
   /** @throws PointerExists */
@@ -320,7 +268,7 @@ export class Commits {
   }
 
   async #tell(tx: Tx, branch: LockedBranch, id: VersionId, digest: Sha256): Promise<void> {
-    await this.datasets.touch(tx, branch.datasetId);
+    if (!branch.isTouched) await this.datasets.touch(tx, branch.datasetId);
     await this.events.publish(tx, 'dataset.version.created', `dataset/${branch.datasetId}`, {
       datasetId: branch.datasetId,
       versionId: id,
@@ -345,10 +293,7 @@ function requireOperations(operations: readonly VersionOperation[]): void {
 
 /** A user's name, and the database's time. */
 async function authorOf(tx: Tx, id: UserId): Promise<{ name: string; time: Date }> {
-  const [author] = await tx.query<{ name: string; time: Date }>(
-    `SELECT name, date_trunc('milliseconds', clock_timestamp()) AS time FROM users WHERE id = $1`,
-    [id],
-  );
+  const [author] = await tx.query<{ name: string; time: Date }>(AUTHOR, [id]);
   if (!author) throw new NotFound(`User ${id}`);
   return author;
 }

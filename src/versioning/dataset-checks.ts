@@ -1,5 +1,5 @@
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
-import type { Reader, Tx } from '../core/contracts/unit-of-work.js';
+import type { PreparedSql, Reader, Tx } from '../core/contracts/unit-of-work.js';
 import {
   VERSION_CHECK,
   type CandidateVersion,
@@ -28,6 +28,11 @@ export const NO_RULES: CheckRules = {
   allowedPathPatterns: [],
 };
 
+const RULES: PreparedSql = {
+  name: 'dataset-rules',
+  text: 'SELECT rules FROM dataset_checks WHERE dataset_id = $1',
+};
+
 /** The rules that a dataset's administrators set for its versions. */
 @Injectable()
 export class DatasetChecks implements VersionCheck, OnModuleInit {
@@ -40,10 +45,7 @@ export class DatasetChecks implements VersionCheck, OnModuleInit {
   }
 
   async rules(tx: Reader, dataset: DatasetId): Promise<CheckRules> {
-    const [row] = await tx.query<{ rules: CheckRules }>(
-      'SELECT rules FROM dataset_checks WHERE dataset_id = $1',
-      [dataset],
-    );
+    const [row] = await tx.query<{ rules: CheckRules }>(RULES, [dataset]);
     return { ...NO_RULES, ...row?.rules };
   }
 

@@ -7,6 +7,7 @@ import { Commits } from './commits.js';
 import { Drafts, type Draft } from './drafts.js';
 import { mergeContents, type Conflict } from './graph/merge.js';
 import type { Content } from './graph/overlay.js';
+import { lockBranch } from './locked-branch.js';
 import { EMPTY_POSITION, readPosition } from './position.js';
 import type { ChangedEntry, VersionRow } from './version-insert.js';
 import { SqlVersionReader } from './version-reader.js';
@@ -44,7 +45,7 @@ export class DraftCommits {
   ): Promise<VersionRecord> {
     const { branch: name } = await this.drafts.get(tx, dataset, id);
     // The dataset before the draft: what locks both does so in this order.
-    const branch = await this.commits.lock(tx, dataset, name);
+    const branch = await lockBranch(tx, dataset, name);
     let draft = await this.drafts.lock(tx, dataset, id);
     if ((branch.head?.id ?? null) !== draft.parentId) {
       if (!request.rebase) {

@@ -9,8 +9,9 @@ import type { Tx } from '../core/contracts/unit-of-work.js';
 import type { VersionRecord } from '../core/contracts/versions.js';
 import { Checks } from './checks.js';
 import type { Change } from './graph/overlay.js';
+import type { LockedBranch } from './locked-branch.js';
 import { readPosition } from './position.js';
-import { changedEntries, type ChangedEntry, type LockedBranch } from './version-insert.js';
+import { changedEntries, type ChangedEntry } from './version-insert.js';
 import { VersionTree } from './version-tree.js';
 
 /** How many changes are looked at at once. */

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { Tx } from '../core/contracts/unit-of-work.js';
+import type { PreparedSql, Tx } from '../core/contracts/unit-of-work.js';
 import type { DatasetId, LineageId, VersionId } from '../core/ids.js';
 import { continuesLineage, segmentsToCompact, type Segment } from './graph/lineage.js';
 import { readPosition, type ReadPosition } from './position.js';
@@ -13,12 +13,18 @@ export interface Place {
   readonly rows: number;
 }
 
+const AT_DEPTH: PreparedSql = {
+  name: 'version-at-depth',
+  text: 'SELECT FROM dataset_versions WHERE lineage_id = $1 AND lineage_depth = $2',
+};
+
 /** Decides where versions lie, and copies what has become slow to read. */
 @Injectable()
 export class Lineages {
   /**
    * Finds the place of a parent's new child: on the parent's lineage where that has no other child
    * there, else on a new one. The caller holds the dataset's commit lock.
+   * @returns the place, and what the child is read from there
    */
   async placeChild(
     tx: Tx,
@@ -28,19 +34,21 @@ export class Lineages {
       position: ReadPosition;
       changes: number;
     },
-  ): Promise<Place> {
+  ): Promise<{ place: Place; segments: readonly Segment[] }> {
     const { dataset, parent, position, changes } = child;
     const { segments } = position;
-    const [own] = segments;
+    const [own, ...older] = segments;
     if (own && continuesLineage(segments, changes) && (await this.#isTip(tx, own))) {
-      return {
+      const place = {
         lineageId: own.lineageId as LineageId,
         depth: own.depth + 1,
         rows: own.rows + changes,
       };
+      return { place, segments: [{ ...place, baseRows: own.baseRows }, ...older] };
     }
     const lineageId = await this.#start(tx, dataset, parent, segments, 0);
-    return { lineageId, depth: 1, rows: changes };
+    const place = { lineageId, depth: 1, rows: changes };
+    return { place, segments: [{ ...place, baseRows: 0 }, ...segments] };
   }
 
   /**
@@ -49,11 +57,17 @@ export class Lineages {
    */
   async compactWhereWorthwhile(
     tx: Tx,
-    version: { id: VersionId; dataset: DatasetId; fileCount: number; changes: number },
+    version: {
+      id: VersionId;
+      dataset: DatasetId;
+      segments: readonly Segment[];
+      fileCount: number;
+      changes: number;
+    },
   ): Promise<void> {
-    const position = await readPosition(tx, version.id);
-    const count = segmentsToCompact(position.segments, version.fileCount, version.changes);
-    if (count > 0) await this.#compact(tx, version, position.segments, count);
+    const { segments, fileCount, changes } = version;
+    const count = segmentsToCompact(segments, fileCount, changes);
+    if (count > 0) await this.#compact(tx, version, segments, count);
   }
 
   /** Copies all that a version holds, so that reading it needs no ancestor's rows. */
@@ -94,10 +108,7 @@ export class Lineages {
   }
 
   async #isTip(tx: Tx, { lineageId, depth }: Segment): Promise<boolean> {
-    const taken = await tx.query(
-      'SELECT 1 FROM dataset_versions WHERE lineage_id = $1 AND lineage_depth = $2',
-      [lineageId, depth + 1],
-    );
+    const taken = await tx.query(AT_DEPTH, [lineageId, depth + 1]);
     return taken.length === 0;
   }
 

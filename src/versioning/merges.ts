@@ -10,9 +10,9 @@ import { mergeContents, type Conflict, type MergeResult } from './graph/merge.js
 import type { Change, Content } from './graph/overlay.js';
 import { comparePaths } from './graph/path.js';
 import { History } from './history.js';
+import { lockBranch, releaseNumber, type LockedBranch } from './locked-branch.js';
 import { Refs } from './refs.js';
 import { removedAmong } from './removed-versions.js';
-import type { LockedBranch } from './version-insert.js';
 import { MergeConflicts } from './versioning.problems.js';
 
 /** What a conflict is to become: one of its sides, or another content. */
@@ -73,17 +73,17 @@ export class Merges {
    */
   async merge(tx: Tx, request: MergeRequest): Promise<MergeOutcome> {
     const { dataset, author, message, into } = request;
-    const branch = await this.commits.lock(tx, dataset, into, { forMerge: true });
+    const branch = await lockBranch(tx, dataset, into, { forMerge: true });
     const theirs = await this.refs.resolve(tx, dataset, request.from);
     const plan = await this.#plan(tx, branch.head, theirs, request.resolutions);
     if (plan.conflicts.length > 0) throw new MergeConflicts(plan.conflicts);
     if (plan.kind === 'up-to-date') {
-      await this.commits.releaseNumber(tx, branch);
+      await releaseNumber(tx, branch);
       return plan;
     }
     let version = theirs;
     if (plan.kind === 'fast-forward') {
-      await this.commits.releaseNumber(tx, branch);
+      await releaseNumber(tx, branch);
       await this.fastForwards.move(tx, branch, theirs, plan.changes);
     } else {
       version = await this.#record(tx, branch, plan.changes, {
@@ -126,7 +126,7 @@ export class Merges {
       parent: VersionId | null,
     ) => { base: VersionId | null; theirs: VersionId | null },
   ): Promise<VersionRecord> {
-    const branch = await this.commits.lock(tx, dataset, into);
+    const branch = await lockBranch(tx, dataset, into);
     const version = await this.refs.resolve(tx, dataset, from);
     const sides = sidesOf(version, version.parentId);
     const rows = await tx.query<{ path: string }>(

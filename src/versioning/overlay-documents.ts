@@ -6,14 +6,13 @@ import {
   type StagedArtifact,
 } from '../core/contracts/artifact-producer.js';
 import type { Tx } from '../core/contracts/unit-of-work.js';
-import type { FileId, Sha256 } from '../core/ids.js';
 import {
   OVERLAY_MEDIA_TYPE,
   overlayDocument,
   type OverlayEntry,
   type OverlayHeader,
 } from './graph/document.js';
-import type { ChangedEntry } from './version-insert.js';
+import type { ChangedEntry, StoredDocument } from './version-insert.js';
 
 const ABOUT = { fileType: 'json', mimeType: OVERLAY_MEDIA_TYPE };
 
@@ -26,21 +25,28 @@ export class OverlayDocuments {
    * Writes a version's document and stores it, however many entries it has. The version's reference
    * to it is counted.
    * @param entries in path order
+   * @param use stores what names the document, while the disk takes it
    */
-  async store(
+  async store<T extends object>(
     tx: Tx,
     header: OverlayHeader,
     entries: AsyncIterable<ChangedEntry>,
-  ): Promise<{ fileId: FileId; digest: Sha256 }> {
+    use: (document: StoredDocument) => Promise<T>,
+  ): Promise<T> {
     const staged = await this.#stage(overlayDocument(header, documentEntries(entries)));
     tx.afterRollback(() => void this.artifacts.discard([staged]));
-    const [document] = await this.artifacts.register(tx, [staged], {
+    const results: T[] = [];
+    await this.artifacts.register(tx, [staged], {
       holder: null,
       isReferredTo: true,
       isInternal: true,
+      meanwhile: async ([document]) => {
+        if (document) results.push(await use({ fileId: document.fileId, digest: document.sha256 }));
+      },
     });
-    if (!document) throw new Error('An overlay document was not stored');
-    return { fileId: document.fileId, digest: document.sha256 };
+    const [result] = results;
+    if (result === undefined) throw new Error('An overlay document was not stored');
+    return result;
   }
 
   /** Most documents are one piece: synced together with the directory that they end up in. */

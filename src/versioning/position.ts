@@ -1,4 +1,4 @@
-import type { Reader } from '../core/contracts/unit-of-work.js';
+import type { PreparedSql, Reader } from '../core/contracts/unit-of-work.js';
 import type { VersionId } from '../core/ids.js';
 import { NotFound } from '../core/problems.js';
 import type { Segment } from './graph/lineage.js';
@@ -18,21 +18,9 @@ interface Row {
   baseRows: string;
 }
 
-/** The position of nothing: what the first version is built on. */
-export const EMPTY_POSITION: ReadPosition = { draftId: null, segments: [] };
-
-/**
- * Finds out what a version or a draft is read from, with one query, however long its history.
- * @param options `evenRemoved` gives what a removed version was read from, of which little may be left
- * @throws VersionRemoved, NotFound when it has gone
- */
-export async function readPosition(
-  tx: Reader,
-  version: VersionId,
-  { evenRemoved = false } = {},
-): Promise<ReadPosition> {
-  const rows = await tx.query<Row>(
-    `WITH named AS (
+const POSITION: PreparedSql = {
+  name: 'read-position',
+  text: `WITH named AS (
        SELECT id, status, CASE status WHEN 'draft' THEN parent_version_id ELSE id END AS read_id
        FROM dataset_versions WHERE id = $1 AND ($2 OR status <> 'removed')
      )
@@ -49,8 +37,22 @@ export async function readPosition(
      ) WITH ORDINALITY s (lineage_id, depth, rows, nearness) ON own.id IS NOT NULL
      LEFT JOIN dataset_lineages l ON l.id = s.lineage_id
      ORDER BY s.nearness`,
-    [version, evenRemoved],
-  );
+};
+
+/** The position of nothing: what the first version is built on. */
+export const EMPTY_POSITION: ReadPosition = { draftId: null, segments: [] };
+
+/**
+ * Finds out what a version or a draft is read from, with one query, however long its history.
+ * @param options `evenRemoved` gives what a removed version was read from, of which little may be left
+ * @throws VersionRemoved, NotFound when it has gone
+ */
+export async function readPosition(
+  tx: Reader,
+  version: VersionId,
+  { evenRemoved = false } = {},
+): Promise<ReadPosition> {
+  const rows = await tx.query<Row>(POSITION, [version, evenRemoved]);
   const [first] = rows;
   if (!first) {
     await refuseRemoved(tx, 'v.id = $1', [version]);

@@ -1,3 +1,4 @@
+import type { PreparedSql } from '../core/contracts/unit-of-work.js';
 import type { Segment } from './graph/lineage.js';
 import type { ReadPosition } from './position.js';
 
@@ -140,11 +141,14 @@ export function walkStatement(
   };
 }
 
+/** Up to so many sources, as nearly all versions have, a lookup is planned once for each kind. */
+const PREPARED_SOURCES = 2;
+
 /** What a version has at each of some names; a name that it does not have gives no row. */
 export function lookupStatement(
   sources: readonly Source[],
   names: readonly string[],
-): { sql: string; values: unknown[] } {
+): { sql: string | PreparedSql; values: unknown[] } {
   const parameters = new Parameters();
   const list = `${parameters.add(names)}::text[]`;
   // Arguments of COALESCE are evaluated in order and only until one is not null: the nearest source
@@ -158,14 +162,16 @@ export function lookupStatement(
     return `(SELECT jsonb_build_array(file_id, metadata) FROM ${table}
       WHERE ${key} = ${parameters.add(id)} AND component_name = wanted.name ${newest})`;
   });
+  // Materialized, or the probes would be repeated for every mention of what they found.
+  const text = `WITH probed AS MATERIALIZED (
+      SELECT wanted.name, coalesce(${[...probes, 'NULL'].join(', ')}) AS found
+      FROM unnest(${list}) wanted (name)
+    )
+    SELECT name, (found->>0)::integer AS "fileId", nullif(found->1, 'null') AS metadata
+    FROM probed WHERE found->>0 IS NOT NULL`;
+  const name = `lookup-paths-${sources.map(({ kind }) => kind).join('-')}`;
   return {
-    // Materialized, or the probes would be repeated for every mention of what they found.
-    sql: `WITH probed AS MATERIALIZED (
-        SELECT wanted.name, coalesce(${[...probes, 'NULL'].join(', ')}) AS found
-        FROM unnest(${list}) wanted (name)
-      )
-      SELECT name, (found->>0)::integer AS "fileId", nullif(found->1, 'null') AS metadata
-      FROM probed WHERE found->>0 IS NOT NULL`,
+    sql: sources.length <= PREPARED_SOURCES ? { name, text } : text,
     values: parameters.values,
   };
 }

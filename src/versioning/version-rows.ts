@@ -2,13 +2,14 @@ import type { Reader } from '../core/contracts/unit-of-work.js';
 import type { VersionRecord } from '../core/contracts/versions.js';
 import type { DatasetId, VersionId } from '../core/ids.js';
 
-type RecordRow = Omit<VersionRecord, 'fileCount' | 'totalSizeBytes'> & {
+/** A `VersionRecord` as the database gives it. */
+export type RecordRow = Omit<VersionRecord, 'fileCount' | 'totalSizeBytes'> & {
   fileCount: string;
   totalSizeBytes: string;
 };
 
 /** The columns of a `VersionRecord`, from `dataset_versions v`. */
-const COLUMNS = `
+export const COLUMNS = `
   v.id, v.dataset_id AS "datasetId", v.version_number AS "versionNumber", v.digest,
   v.parent_version_id AS "parentId", v.merge_parent_id AS "mergeParentId", v.message,
   v.created_by AS "createdBy", v.committed_at AS "committedAt", v.file_count AS "fileCount",
@@ -27,11 +28,15 @@ export async function selectVersions(
     `SELECT ${COLUMNS} FROM dataset_versions v ${rest}`,
     parameters,
   );
-  return rows.map((row) => ({
+  return rows.map(toRecord);
+}
+
+export function toRecord(row: RecordRow): VersionRecord {
+  return {
     ...row,
     fileCount: Number(row.fileCount),
     totalSizeBytes: Number(row.totalSizeBytes),
-  }));
+  };
 }
 
 /** The version of an id, or null. */

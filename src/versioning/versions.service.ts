@@ -1,9 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { ARTIFACT_PRODUCER, type ArtifactProducer } from '../core/contracts/artifact-producer.js';
-import {
-  DATASET_REPOSITORY,
-  type DatasetRepository,
-} from '../core/contracts/dataset-repository.js';
 import type { StagedPart } from '../core/contracts/staged-upload.js';
 import { UNIT_OF_WORK, type Tx, type UnitOfWork } from '../core/contracts/unit-of-work.js';
 import type { VersionOperation, VersionRecord } from '../core/contracts/versions.js';
@@ -16,9 +12,9 @@ import { DatasetLimits } from './dataset-limits.js';
 import { Drafts, type Draft } from './drafts.js';
 import { requireExpected, type ExpectedHead } from './expected-head.js';
 import { parsePath } from './graph/path.js';
+import { lockBranch, requireHead, type LockedBranch } from './locked-branch.js';
 import type { OperationInput } from './operation-input.js';
 import { Refs } from './refs.js';
-import type { LockedBranch } from './version-insert.js';
 
 /** A commit as somebody asks for it. */
 export interface WantedCommit {
@@ -36,7 +32,6 @@ export class VersionsService {
   constructor(
     @Inject(UNIT_OF_WORK) private readonly unitOfWork: UnitOfWork,
     @Inject(ARTIFACT_PRODUCER) private readonly artifacts: ArtifactProducer,
-    @Inject(DATASET_REPOSITORY) private readonly datasets: DatasetRepository,
     private readonly commits: Commits,
     private readonly refs: Refs,
     private readonly content: ContentAccess,
@@ -58,10 +53,9 @@ export class VersionsService {
   ): Promise<VersionRecord> {
     const paths = parts.map((part, index) => pathOf(part, index));
     return this.unitOfWork.run(async (tx) => {
-      const { defaultBranch } = await this.datasets.get(tx, dataset);
       // Before any file is locked, or a commit of the same content would wait for this one while
       // this one waits for it.
-      const branch = await this.commits.lock(tx, dataset, wanted.branch ?? defaultBranch);
+      const branch = await lockBranch(tx, dataset, wanted.branch ?? null);
       requireExpected(branch.branch, branch.head?.digest ?? null, expectedHead);
       if (wanted.parent !== undefined) await this.#requireParent(tx, branch, wanted.parent);
       const puts = await this.#registered(tx, parts, paths);
@@ -119,7 +113,7 @@ export class VersionsService {
   ): Promise<void> {
     const expected =
       parent === null ? null : (await this.refs.resolve(tx, branch.datasetId, String(parent))).id;
-    await this.commits.requireHead(tx, branch, expected);
+    await requireHead(tx, branch, expected);
   }
 }
 

@@ -66,7 +66,7 @@ export class MemoryStorage implements ArtifactProducer, FileCatalog {
   async register(
     tx: Tx,
     staged: readonly StagedArtifact[],
-    { isReferredTo = false }: Partial<Registration> = {},
+    { isReferredTo = false, meanwhile }: Partial<Registration> = {},
   ): Promise<Artifact[]> {
     const artifacts: Artifact[] = [];
     for (const { sha256: digest, sizeBytes, fileType, mimeType } of staged) {
@@ -84,6 +84,7 @@ export class MemoryStorage implements ArtifactProducer, FileCatalog {
         artifacts.map(({ fileId }) => fileId),
       );
     }
+    await meanwhile?.(artifacts);
     return artifacts;
   }
 

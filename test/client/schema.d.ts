@@ -12636,7 +12636,7 @@ export interface operations {
         parameters: {
             query: {
                 path: string;
-                /** @description Of an Excel workbook: the sheet; the first one unless told. */
+                /** @description Of an Excel workbook: the sheet; the first one unless told. Other files have none to ask for. */
                 sheet?: string;
             };
             header?: never;
@@ -12721,7 +12721,7 @@ export interface operations {
                 /** @description `nextCursor` of the page before. Opaque: send back what you were given. */
                 cursor?: string;
                 path: string;
-                /** @description Of an Excel workbook: the sheet; the first one unless told. */
+                /** @description Of an Excel workbook: the sheet; the first one unless told. Other files have none to ask for. */
                 sheet?: string;
                 /** @description The columns, divided by commas; all unless told. A name with a comma, a colon or a quote in it stands in double quotes. */
                 columns?: string;
@@ -12934,7 +12934,7 @@ export interface operations {
         parameters: {
             query: {
                 path: string;
-                /** @description Of an Excel workbook: the sheet; the first one unless told. */
+                /** @description Of an Excel workbook: the sheet; the first one unless told. Other files have none to ask for. */
                 sheet?: string;
             };
             header?: never;

@@ -41,6 +41,18 @@ const capturedIn = (version: Version) =>
   );
 
 describe('after a commit', () => {
+  it('a small file that ends its reader takes none of those beside it along', async () => {
+    const dataset = await api.aDataset();
+    const small = Array.from({ length: 30 }, (_, at) => [`t${at}.csv`, `id\n${at}\n7\n`]);
+    const version = await commit(dataset, {
+      ...(Object.fromEntries(small) as Record<string, string>),
+      'deep.json': `[{"a":1},${'['.repeat(100_000)}`,
+    });
+    await eventually(async () => expect(await capturedIn(version)).toHaveLength(30));
+    for (const { schema } of await capturedIn(version)) expect(schema.rowCount).toBe(2);
+    expect((await schemaOf(dataset, 'deep.json')).problem?.code).toBe('malformed');
+  });
+
   it('what its tables are is captured, from all of their rows', async () => {
     const dataset = await api.aDataset();
     const version = await commit(dataset, {

@@ -102,6 +102,21 @@ describe('a file of a version', () => {
     }
   });
 
+  it('has no sheet to ask for, unless it is a workbook', async () => {
+    const dataset = await datasetWith({ 'a.csv': 'a\n1\n', 'b.md': '# none' });
+    for (const path of ['a.csv', 'b.md']) {
+      const asked = { path, sheet: 'Sheet1' };
+      expect(codeOf(await schemaOf(dataset, path, asked))).toBe('400 invalid-input');
+      expect(codeOf(await rowsOf(dataset, asked))).toBe('400 invalid-input');
+    }
+    const query = { sql: 'SELECT * FROM "a.csv#Sheet1"' };
+    const answer = await api.call('POST', `/datasets/${dataset}/refs/main/query`, {
+      json: query,
+    });
+    expect(codeOf(answer)).toBe('400 invalid-input');
+    expect(answer.body).toMatchObject({ errors: [{ at: 'sheet' }] });
+  });
+
   it('is found only by those who may read the dataset, and where there is one', async () => {
     const dataset = await datasetWith({ 'a.csv': 'a\n1\n' });
     const stranger = new VersionsApi(server, await server.user('stranger to tables'));

@@ -1,10 +1,10 @@
-import { access, cp, mkdir, rm, writeFile } from 'node:fs/promises';
+import { access, cp, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Bench } from '../../harness/bench.js';
 import { LeftOut } from '../../harness/left-out.js';
 import { findProgram, run } from '../../harness/processes.js';
 import type { Contestant } from '../../harness/race.js';
-import { emptyFolder } from '../../harness/folders.js';
+import { emptyFolder, removeFolder } from '../../harness/folders.js';
 import { startNginx, type Nginx } from './nginx.js';
 
 /** What is added: a folder of `count` files, 00000 and on, of `bytes` each. */
@@ -12,6 +12,18 @@ export interface Source {
   readonly folder: string;
   readonly count: number;
   readonly bytes: number;
+}
+
+/** Takes away what was made of a source, or the source itself: at once only where that is few files. */
+export async function putAside(
+  bench: Bench,
+  source: Source,
+  folder = source.folder,
+): Promise<void> {
+  if (source.count > 1) return bench.putAway(folder);
+  // git-annex takes away the right to write.
+  await run('chmod', ['-R', 'u+w', folder]);
+  await removeFolder(folder);
 }
 
 const SYNC = 'does not sync by itself: `sync -f` follows and counts';
@@ -61,11 +73,7 @@ function inWorkTree(
         await run('sync', ['-f', folder]);
       });
     },
-    async clear() {
-      // git-annex takes away the right to write.
-      await run('chmod', ['-R', 'u+w', folder]);
-      await rm(folder, { recursive: true, force: true });
-    },
+    clear: () => putAside(bench, source, folder),
   };
 }
 
@@ -123,7 +131,7 @@ export function restic(bench: Bench, source: Source): Contestant {
         await run('restic', ['--quiet', '--repo', folder, 'backup', source.folder], { env });
       });
     },
-    clear: () => rm(folder, { recursive: true, force: true }),
+    clear: () => putAside(bench, source, folder),
   };
 }
 
@@ -145,7 +153,7 @@ export function borg(bench: Bench, source: Source): Contestant {
         await run('borg', ['create', `${folder}::added`, source.folder], { env });
       });
     },
-    clear: () => rm(folder, { recursive: true, force: true }),
+    clear: () => putAside(bench, source, folder),
   };
 }
 
@@ -171,10 +179,7 @@ export function datalad(bench: Bench, source: Source): Contestant {
         await run('sync', ['-f', folder]);
       });
     },
-    async clear() {
-      await run('chmod', ['-R', 'u+w', folder]);
-      await rm(folder, { recursive: true, force: true });
-    },
+    clear: () => putAside(bench, source, folder),
   };
 }
 

@@ -58,6 +58,11 @@ export interface Registration {
   readonly isReferredTo?: boolean;
   /** The contents are the server's own notes: what they are about is told of, and they are not. */
   readonly isInternal?: boolean;
+  /**
+   * Work of the same transaction that needs the rows and not yet the bytes: done while these become
+   * final, which takes the disk as long as some statements take.
+   */
+  readonly meanwhile?: (artifacts: readonly Artifact[]) => Promise<void>;
 }
 
 /**

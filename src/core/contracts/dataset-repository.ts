@@ -13,6 +13,12 @@ export interface DatasetRecord {
   readonly deletedAt: Date | null;
 }
 
+/**
+ * SQL for a changed dataset's new `updated_at`. Strictly later than before, even within one
+ * microsecond or when a transaction that began earlier commits later: two states never share an ETag.
+ */
+export const NEXT_UPDATE = `greatest(now(), updated_at + interval '1 microsecond')`;
+
 export interface DatasetRepository {
   /** @throws NotFound also for a deleted one */
   get(tx: Reader, id: DatasetId): Promise<DatasetRecord>;

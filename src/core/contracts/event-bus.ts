@@ -77,7 +77,7 @@ export interface EventBus {
     data: EventCatalog[T],
   ): Promise<EventId>;
 
-  /** Publishes several events in this order, with one statement however many they are. */
+  /** Publishes several events in this order. They are written with the commit, in no statement before. */
   publishAll(tx: Tx, events: readonly NewEvent[]): Promise<EventId[]>;
 
   /**

@@ -20,6 +20,12 @@ export interface Tx {
   readonly manager: EntityManager;
   /** Runs one SQL statement and gives its rows. */
   query<Row>(sql: string | PreparedSql, parameters?: readonly unknown[]): Promise<Row[]>;
+  /**
+   * Runs one SQL statement last, on the way of the commit itself: it takes no round trip of its own,
+   * and where it fails nothing is committed. Nothing here sees what it has done. `statement` is
+   * called once, when the outermost transaction's work is done.
+   */
+  atCommit(statement: () => string): void;
   /** Calls `hook` once the outermost transaction has committed; never when it rolls back. */
   afterCommit(hook: () => void): void;
   /**
@@ -40,6 +46,8 @@ export interface UnitOfWork {
   run<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
   /** Whether this asynchronous context is inside a `run`, which another would join. */
   isRunning(): boolean;
+  /** How many transactions this process has open, in whichever context. */
+  readonly open: number;
   /** Runs reading `work` on one connection, outside any transaction of its own. */
   read<T>(work: (tx: Pick<Tx, 'manager' | 'query'>) => Promise<T>): Promise<T>;
 }

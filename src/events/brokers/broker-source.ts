@@ -3,8 +3,7 @@ import type {
   BrokerDelivery,
   EventBroker,
 } from '../../core/contracts/event-broker.js';
-import { PAGE, type EntrySource, type LogPage } from '../log/entry-source.js';
-import type { LogEntry } from '../log/event-log.js';
+import { PAGE, type EntrySource, type LogPage, type LogEntry } from '../log/entry-source.js';
 import { isAfter, type LogPosition } from '../log/log-position.js';
 import { fromMessage, type RelayedEvent } from './relayed-event.js';
 

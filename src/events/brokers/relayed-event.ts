@@ -1,6 +1,6 @@
 import type { BrokerMessage } from '../../core/contracts/event-broker.js';
 import type { DomainEvent } from '../../core/contracts/event-bus.js';
-import type { LogEntry } from '../log/event-log.js';
+import type { LogEntry } from '../log/entry-source.js';
 import { parseCursor, toCursor, type LogPosition } from '../log/log-position.js';
 
 /** Brokers refuse what is larger than a mebibyte, most of them. */

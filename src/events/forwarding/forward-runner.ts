@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Counter } from 'prom-client';
 import { Alarm } from '../alarm.js';
 import { POLL_MS } from '../bus-connections.js';
-import type { LogEntry } from '../log/event-log.js';
+import type { LogEntry } from '../log/entry-source.js';
 import type { LogPosition } from '../log/log-position.js';
 import type { LogReader } from '../log/log-reader.js';
 import { backoffMs } from '../subscriptions/durable-subscription.js';

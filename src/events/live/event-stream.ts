@@ -3,7 +3,7 @@ import { matchesEventPattern } from '../../core/events/event-pattern.js';
 import type { Principal } from '../../core/principal.js';
 import { Alarm } from '../alarm.js';
 import type { EventAccess } from '../log/event-access.js';
-import type { LogEntry } from '../log/event-log.js';
+import type { LogEntry } from '../log/entry-source.js';
 import type { LogPosition } from '../log/log-position.js';
 import type { LogReader } from '../log/log-reader.js';
 

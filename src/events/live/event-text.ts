@@ -1,4 +1,4 @@
-import type { LogEntry } from '../log/event-log.js';
+import type { LogEntry } from '../log/entry-source.js';
 import { EventView } from '../log/events.dto.js';
 
 const texts = new WeakMap<LogEntry, string>();

@@ -4,7 +4,7 @@ import type { Request, Response } from 'express';
 import { InvalidInput, Unauthenticated, Unavailable } from '../../core/problems.js';
 import { SignedIn } from '../../platform/http/access.decorators.js';
 import { Problems } from '../../platform/http/problems.decorator.js';
-import type { LogEntry } from '../log/event-log.js';
+import type { LogEntry } from '../log/entry-source.js';
 import { EventSelectionQuery } from '../log/events.dto.js';
 import { toCursor, type LogPosition } from '../log/log-position.js';
 import { patternsOf, positionOf } from '../log/selection.js';

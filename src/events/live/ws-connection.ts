@@ -1,6 +1,6 @@
 import type { WebSocket } from 'ws';
 import { InvalidInput, Problem } from '../../core/problems.js';
-import type { LogEntry } from '../log/event-log.js';
+import type { LogEntry } from '../log/entry-source.js';
 import { toCursor, type LogPosition } from '../log/log-position.js';
 import { patternsOf, positionOf } from '../log/selection.js';
 import type { EventSink, EventStream, StreamEnd } from './event-stream.js';

@@ -1,5 +1,11 @@
-import type { LogEntry } from './event-log.js';
+import type { DomainEvent } from '../../core/contracts/event-bus.js';
 import type { LogPosition } from './log-position.js';
+
+/** An event, and where it stands in the log. */
+export interface LogEntry {
+  readonly position: LogPosition;
+  readonly event: DomainEvent;
+}
 
 /** The events after a position, as far as one reading goes. */
 export interface LogPage {

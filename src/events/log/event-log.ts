@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import type { QueryResultRow } from 'pg';
+import { escapeLiteral, type QueryResultRow } from 'pg';
 import type { DomainEvent, NewEvent } from '../../core/contracts/event-bus.js';
-import type { PreparedSql, Reader, Tx } from '../../core/contracts/unit-of-work.js';
+import type { Reader, Tx } from '../../core/contracts/unit-of-work.js';
 import type { EventId } from '../../core/ids.js';
 import { RequestContext } from '../../platform/logging/request-context.js';
+import { PAGE, type LogEntry, type LogPage } from './entry-source.js';
 import type { LogPosition } from './log-position.js';
 
 /** Who speaks in the events (CloudEvents `source`). */
@@ -11,12 +12,6 @@ export const SOURCE = '/varve';
 
 /** The relay's row among the subscriptions: it is a reader of the log like any other. */
 export const RELAY = 'relay';
-
-/** An event, and where it stands in the log. */
-export interface LogEntry {
-  readonly position: LogPosition;
-  readonly event: DomainEvent;
-}
 
 /** Runs SQL on a connection of the bus; what fails throws. */
 export interface LogClient {
@@ -44,27 +39,42 @@ export const LOG_COLUMNS = `e.transaction_id::text, e.position::text, e.id, e.ty
   e.subject, e.data, e.correlation_id,
   to_char(e.time AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS time`;
 
-/** Cheap, for every commit that publishes runs it. */
-const APPEND: PreparedSql = {
-  name: 'append-events',
-  text: `INSERT INTO events (id, type, source, subject, data, correlation_id)
-     SELECT e.id, e.type, $2, e.subject, e.data, e.correlation_id
-     FROM jsonb_to_recordset($1::jsonb)
-       AS e (id uuid, type text, subject text, data jsonb, correlation_id text)`,
-};
+/** The rows that a transaction's commit will write, as SQL. */
+const appended = new WeakMap<Tx, string[]>();
 
-/** Writes events into the log, in their order, as part of a transaction. */
-export async function append(tx: Tx, events: readonly NewEvent[]): Promise<EventId[]> {
+/**
+ * Writes events into the log, in their order, as part of a transaction: all that it publishes with
+ * one statement, which travels with the commit.
+ */
+export function append(tx: Tx, events: readonly NewEvent[]): EventId[] {
   const requestId = RequestContext.requestId();
-  const rows = events.map(({ type, subject, data, correlationId }) => ({
-    id: randomUUID() as EventId,
-    type,
-    subject,
-    data,
-    correlation_id: correlationId === undefined ? requestId : correlationId,
-  }));
-  await tx.query(APPEND, [JSON.stringify(rows), SOURCE]);
-  return rows.map(({ id }) => id);
+  const rows = appended.get(tx) ?? [];
+  if (!appended.has(tx)) {
+    appended.set(tx, rows);
+    // Plain rows: there are no parameters here, and this is what PostgreSQL plans fastest.
+    tx.atCommit(
+      () =>
+        `INSERT INTO events (id, type, source, subject, data, correlation_id) VALUES ${rows.join()}`,
+    );
+  }
+  return events.map(({ type, subject, data, correlationId = requestId }) => {
+    const id = randomUUID() as EventId;
+    const values = [id, type, SOURCE, subject, JSON.stringify(data), correlationId];
+    rows.push(`(${values.map(literal).join()})`);
+    return id;
+  });
+}
+
+function literal(text: string | null): string {
+  if (text === null) return 'NULL';
+  // It would end the statement; and no text of PostgreSQL's holds one.
+  if (text.includes('\0')) throw new Error('An event holds no NUL.');
+  return escapeLiteral(text);
+}
+
+/** A page of the log, and whether more of it has been committed that has to be waited for. */
+export interface LogReading extends LogPage {
+  readonly isHeldBack: boolean;
 }
 
 /**
@@ -72,45 +82,44 @@ export async function append(tx: Tx, events: readonly NewEvent[]): Promise<Event
  * transaction that still runs. What is not there by then never will be, so nothing is passed by
  * that commits late.
  */
-export async function readAfter(
-  client: LogClient,
-  { transactionId, position }: LogPosition,
-  limit: number,
-): Promise<LogEntry[]> {
-  const { rows } = await client.query<LogRow>({
+export async function readAfter(client: LogClient, after: LogPosition): Promise<LogReading> {
+  const { rows } = await client.query<LogRow & { is_settled: boolean }>({
     name: 'read-events',
-    text: `SELECT ${LOG_COLUMNS} FROM events e
-       WHERE (e.transaction_id, e.position) > ($1::xid8, $2::bigint)
-         AND e.transaction_id < pg_snapshot_xmin(pg_current_snapshot())
-       ORDER BY e.transaction_id, e.position LIMIT $3`,
-    values: [transactionId, position, limit],
+    text: `(SELECT ${LOG_COLUMNS}, TRUE AS is_settled FROM events e
+         WHERE (e.transaction_id, e.position) > ($1::xid8, $2::bigint)
+           AND e.transaction_id < pg_snapshot_xmin(pg_current_snapshot())
+         ORDER BY e.transaction_id, e.position LIMIT ${PAGE})
+       UNION ALL
+       (SELECT ${LOG_COLUMNS}, FALSE FROM events e
+         WHERE e.transaction_id >= pg_snapshot_xmin(pg_current_snapshot())
+         ORDER BY e.transaction_id, e.position LIMIT 1)`,
+    values: [after.transactionId, after.position],
   });
-  return rows.map(toEntry);
-}
-
-export function toEntry(row: LogRow): LogEntry {
-  const { transaction_id, position, correlation_id, ...rest } = row;
+  const entries = rows.filter((row) => row.is_settled).map(toEntry);
   return {
-    position: { transactionId: transaction_id, position },
-    event: {
-      specversion: '1.0',
-      datacontenttype: 'application/json',
-      correlationid: correlation_id,
-      ...rest,
-    },
+    entries,
+    end: entries.at(-1)?.position ?? after,
+    isFull: entries.length === PAGE,
+    isHeldBack: rows.length > entries.length,
   };
 }
 
-/** Where the newest event stands that has committed, settled or not; null in an empty log. */
-export async function newest(client: LogClient): Promise<LogPosition | null> {
-  const { rows } = await client.query<{ transaction_id: string; position: string }>({
-    name: 'newest-event',
-    // Ordered by the columns, not by their texts, which bear the same names.
-    text: `SELECT transaction_id::text, position::text FROM events e
-     ORDER BY e.transaction_id DESC, e.position DESC LIMIT 1`,
-    values: [],
-  });
-  return rows[0] ? { transactionId: rows[0].transaction_id, position: rows[0].position } : null;
+export function toEntry(row: LogRow): LogEntry {
+  const { id, type, source, subject, time, data } = row;
+  return {
+    position: { transactionId: row.transaction_id, position: row.position },
+    event: {
+      specversion: '1.0',
+      datacontenttype: 'application/json',
+      correlationid: row.correlation_id,
+      id,
+      type,
+      source,
+      subject,
+      time,
+      data,
+    },
+  };
 }
 
 /** After all that is settled: what a new reader, who cares for what happens from now, starts with. */

@@ -14,7 +14,7 @@ import {
 import type { JsonValue } from '../../core/json.js';
 import { DEFAULT_PAGE, MAX_PAGE, toWholeNumber } from '../../platform/http/paging.js';
 import { toCursor } from './log-position.js';
-import type { LogEntry } from './event-log.js';
+import type { LogEntry } from './entry-source.js';
 
 export const CURSOR_EXAMPLE = '7431-1204';
 export const CURSOR_PATTERN = /^\d{1,20}-\d{1,19}$/;

@@ -3,7 +3,8 @@ import { UNIT_OF_WORK, type Reader, type UnitOfWork } from '../../core/contracts
 import { matchesEventPattern } from '../../core/events/event-pattern.js';
 import type { Principal } from '../../core/principal.js';
 import { EventAccess } from './event-access.js';
-import { LOG_COLUMNS, toEntry, type LogEntry, type LogRow } from './event-log.js';
+import type { LogEntry } from './entry-source.js';
+import { LOG_COLUMNS, toEntry, type LogRow } from './event-log.js';
 import type { LogPosition } from './log-position.js';
 
 /** A part of the log that is asked for. */

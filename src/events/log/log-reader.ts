@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
 import { BusConnections } from '../bus-connections.js';
-import { PAGE, type EntrySource, type LogPage } from './entry-source.js';
-import { newest, readAfter } from './event-log.js';
-import { isAfter, toCursor, type LogPosition } from './log-position.js';
+import type { EntrySource, LogPage } from './entry-source.js';
+import { readAfter } from './event-log.js';
+import { toCursor, type LogPosition } from './log-position.js';
 
 /** Readers that are near each other read once. */
 const KEPT_PAGES = 4;
@@ -47,24 +47,17 @@ export class LogReader implements EntrySource {
   async close(): Promise<void> {}
 
   private async read(position: LogPosition): Promise<LogPage> {
-    const entries = await readAfter(this.connections.pool, position, PAGE);
-    const end = entries.at(-1)?.position ?? position;
-    const isFull = entries.length === PAGE;
-    // Once those who asked have what there is.
-    if (!isFull) setImmediate(() => void this.watchFor(end));
-    return { entries, end, isFull };
+    const page = await readAfter(this.connections.pool, position);
+    if (page.isHeldBack) this.lookAgainSoon();
+    else this.lookAgainMs = LOOK_AGAIN_MS.first;
+    return page;
   }
 
   /**
    * Rings again soon where something has been committed that an older transaction, still running,
    * holds back: nobody will tell when that one ends.
    */
-  private async watchFor(end: LogPosition): Promise<void> {
-    const last = await newest(this.connections.pool).catch(() => null);
-    if (last === null || !isAfter(last, end)) {
-      this.lookAgainMs = LOOK_AGAIN_MS.first;
-      return;
-    }
+  private lookAgainSoon(): void {
     this.lookAgain ??= setTimeout(() => {
       this.lookAgain = null;
       this.lookAgainMs = Math.min(this.lookAgainMs * 2, LOOK_AGAIN_MS.last);

@@ -160,6 +160,8 @@ describe('a durable subscription', () => {
     const late = Promise.withResolvers<void>();
     const publishing = run(app, async (tx) => {
       await app.get<EventBus>(EVENT_BUS).publishAll(tx, [created(1)]);
+      // Its events stand where it began to write.
+      await tx.query('SELECT pg_current_xact_id()');
       await late.promise;
     });
     await publish(app, created(2));

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { DomainEvent } from '../../core/contracts/event-bus.js';
 import { BusConnections } from '../bus-connections.js';
-import type { LogEntry } from '../log/event-log.js';
+import type { LogEntry } from '../log/entry-source.js';
 import type { LogPosition } from '../log/log-position.js';
 
 /** A lease on a subscription: for as long as it lasts its events are this process's to handle. */

@@ -1,32 +1,58 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { AUTHENTICATOR, type PrincipalAuthenticator } from '../../core/contracts/authenticator.js';
 import type { DomainEvent } from '../../core/contracts/event-bus.js';
-import { UNIT_OF_WORK, type UnitOfWork } from '../../core/contracts/unit-of-work.js';
+import {
+  UNIT_OF_WORK,
+  type PreparedSql,
+  type UnitOfWork,
+} from '../../core/contracts/unit-of-work.js';
 import { matchesEventPattern } from '../../core/events/event-pattern.js';
 import { HandlesEvent } from '../../core/events/handles-event.decorator.js';
 import type { UserId } from '../../core/ids.js';
-import { BusConnections } from '../bus-connections.js';
+import { GroupCommit } from '../../platform/database/group-commit.js';
 import { EventAccess } from '../log/event-access.js';
+import { WebhookAlarm } from './webhook-alarm.js';
 
 interface Candidate {
   readonly id: number;
   readonly user_id: UserId;
   readonly types: string[];
+  /** Null where it asks for events about anything. */
+  readonly subject: string | null;
+  /** In the form of an event's time, so that they compare as text. */
+  readonly created_at: string;
 }
+
+/** So many events are looked at together: an archive brings ten thousand at once. */
+const EVENTS_AT_ONCE = 128;
+
+const FIND: PreparedSql = {
+  name: 'webhook-candidates',
+  text: `
+  SELECT id, user_id, types, subject,
+         to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS created_at
+  FROM webhooks WHERE disabled_at IS NULL AND (subject IS NULL OR subject = ANY($1::text[]))`,
+};
 
 /** Notes, for each event and each webhook that asks for it, that it is to be sent. */
 @Injectable()
 export class WebhookFanOut {
+  /** Looks for the webhooks of events that come together with one statement. */
+  private readonly lookups = new GroupCommit<DomainEvent, Candidate[]>(
+    (events) => this.candidates(events),
+    { items: EVENTS_AT_ONCE, groups: 1 },
+  );
+
   constructor(
     @Inject(UNIT_OF_WORK) private readonly unitOfWork: UnitOfWork,
     @Inject(AUTHENTICATOR) private readonly authenticator: PrincipalAuthenticator,
     private readonly access: EventAccess,
-    private readonly connections: BusConnections,
+    private readonly alarm: WebhookAlarm,
   ) {}
 
-  @HandlesEvent('**', { name: 'webhooks.fan-out' })
+  @HandlesEvent('**', { name: 'webhooks.fan-out', concurrency: EVENTS_AT_ONCE })
   async onEvent(event: DomainEvent): Promise<void> {
-    const webhooks = (await this.candidates(event)).filter(({ types }) =>
+    const webhooks = (await this.lookups.submit(event)).filter(({ types }) =>
       types.some((pattern) => matchesEventPattern(pattern, event.type)),
     );
     const owners = Map.groupBy(webhooks, ({ user_id }) => user_id);
@@ -43,7 +69,7 @@ export class WebhookFanOut {
          ON CONFLICT (webhook_id, event_id) DO NOTHING`,
         [ids, event.id, event],
       );
-      tx.afterCommit(() => this.connections.announce());
+      tx.afterCommit(() => this.alarm.ring());
     });
   }
 
@@ -54,14 +80,17 @@ export class WebhookFanOut {
     return (await this.access.visible(principal, [{ event }])).length > 0;
   }
 
-  private candidates({ subject, time }: DomainEvent): Promise<Candidate[]> {
-    return this.unitOfWork.read((tx) =>
-      tx.query<Candidate>(
-        `SELECT id, user_id, types FROM webhooks
-         WHERE disabled_at IS NULL AND (subject IS NULL OR subject = $1)
-           AND created_at <= $2::timestamptz`,
-        [subject, time],
-      ),
-    );
+  private async candidates(
+    events: readonly DomainEvent[],
+  ): Promise<PromiseSettledResult<Candidate[]>[]> {
+    const subjects = [...new Set(events.map(({ subject }) => subject))];
+    const webhooks = await this.unitOfWork.read((tx) => tx.query<Candidate>(FIND, [subjects]));
+    return events.map((event) => {
+      const value = webhooks.filter(
+        ({ subject, created_at }) =>
+          (subject === null || subject === event.subject) && created_at <= event.time,
+      );
+      return { status: 'fulfilled', value };
+    });
   }
 }

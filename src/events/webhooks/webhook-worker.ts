@@ -8,9 +8,9 @@ import {
 import { EVENT_BUS, type DomainEvent, type EventBus } from '../../core/contracts/event-bus.js';
 import { UNIT_OF_WORK, type Tx, type UnitOfWork } from '../../core/contracts/unit-of-work.js';
 import type { UserId } from '../../core/ids.js';
-import { Alarm } from '../alarm.js';
-import { BusConnections, POLL_MS } from '../bus-connections.js';
+import { POLL_MS } from '../bus-connections.js';
 import { WebhookAddresses } from './webhook-address.js';
+import { WebhookAlarm } from './webhook-alarm.js';
 import { WebhookFanOut } from './webhook-fan-out.js';
 import { nextAttemptMs } from './webhook-schedule.js';
 import { post, type Answer } from './webhook-sender.js';
@@ -47,28 +47,24 @@ interface Failure {
 @Injectable()
 export class WebhookWorker implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly logger = new Logger(WebhookWorker.name);
-  private readonly alarm = new Alarm();
   private readonly running = new Map<string, { webhook: number; end: Promise<void> }>();
   private stopping = false;
   private loop: Promise<void> = Promise.resolve();
-  private forget: () => void = () => undefined;
 
   constructor(
     @Inject(UNIT_OF_WORK) private readonly unitOfWork: UnitOfWork,
     @Inject(EVENT_BUS) private readonly bus: EventBus,
-    private readonly connections: BusConnections,
+    private readonly alarm: WebhookAlarm,
     private readonly addresses: WebhookAddresses,
     private readonly fanOut: WebhookFanOut,
   ) {}
 
   onApplicationBootstrap(): void {
-    this.forget = this.connections.onRing(() => this.alarm.ring());
     this.loop = this.run();
   }
 
   async onModuleDestroy(): Promise<void> {
     this.stopping = true;
-    this.forget();
     this.alarm.ring();
     await this.loop;
     await Promise.all([...this.running.values()].map(({ end }) => end));

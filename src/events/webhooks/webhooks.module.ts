@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { CONFIG, type Config } from '../../platform/config/config.js';
 import { EventAccess } from '../log/event-access.js';
 import { WebhookAddresses } from './webhook-address.js';
+import { WebhookAlarm } from './webhook-alarm.js';
 import { WebhookFanOut } from './webhook-fan-out.js';
 import { WebhookWorker } from './webhook-worker.js';
 import { WebhooksController } from './webhooks.controller.js';
@@ -12,6 +13,7 @@ import { WebhooksService } from './webhooks.service.js';
   controllers: [WebhooksController],
   providers: [
     EventAccess,
+    WebhookAlarm,
     WebhookFanOut,
     WebhookWorker,
     WebhooksService,

@@ -4,9 +4,9 @@ import type { Principal } from '../../core/principal.js';
 import { NotFound } from '../../core/problems.js';
 import { CONFIG, type Config } from '../../platform/config/config.js';
 import { TooManyWebhooks } from '../events.problems.js';
-import { BusConnections } from '../bus-connections.js';
 import { patternsOf } from '../log/selection.js';
 import { WebhookAddresses } from './webhook-address.js';
+import { WebhookAlarm } from './webhook-alarm.js';
 import { newSecret, secretText } from './webhook-signature.js';
 import type {
   ChangeWebhookDto,
@@ -30,7 +30,7 @@ export class WebhooksService {
   constructor(
     @Inject(UNIT_OF_WORK) private readonly unitOfWork: UnitOfWork,
     private readonly addresses: WebhookAddresses,
-    private readonly connections: BusConnections,
+    private readonly alarm: WebhookAlarm,
     @Inject(CONFIG) private readonly config: Pick<Config, 'MAX_WEBHOOKS'>,
   ) {}
 
@@ -166,7 +166,7 @@ export class WebhooksService {
         [id, delivery],
       );
       if (!row) throw new NotFound(`The delivery ${delivery} of a webhook that is enabled`);
-      tx.afterCommit(() => this.connections.announce());
+      tx.afterCommit(() => this.alarm.ring());
       return row;
     });
   }

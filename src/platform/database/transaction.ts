@@ -45,6 +45,7 @@ export class Session implements Reader {
 /** A transaction that is running, and what waits for its end. */
 export class Transaction extends Session implements Tx {
   private joinedFailure: { readonly error: unknown } | null = null;
+  private readonly last: (() => string)[] = [];
 
   constructor(
     runner: QueryRunner,
@@ -66,6 +67,15 @@ export class Transaction extends Session implements Tx {
       this.joinedFailure ??= { error };
       throw error;
     }
+  }
+
+  /** What is to be run last, as one query. */
+  get commitSql(): string {
+    return [...this.last.map((statement) => statement()), 'COMMIT'].join('; ');
+  }
+
+  atCommit(statement: () => string): void {
+    this.last.push(statement);
   }
 
   afterCommit(hook: () => void): void {

@@ -60,6 +60,48 @@ describe('TypeOrmUnitOfWork', () => {
     expect(ran).toEqual(['committed']);
   });
 
+  it('runs what is to be run last with the commit, for joined work too', async () => {
+    const ran: string[] = [];
+    await unitOfWork.run(async (tx) => {
+      let text = 'too early';
+      tx.atCommit(() => `INSERT INTO notes (text) VALUES ('${text}')`);
+      await unitOfWork.run(async (inner) =>
+        inner.atCommit(() => `INSERT INTO notes (text) VALUES ('by inner')`),
+      );
+      hooksOf(tx, ran);
+      await note(tx, 'first');
+      text = 'last';
+    });
+    expect(await notes()).toEqual(['first', 'last', 'by inner']);
+    expect(ran).toEqual(['committed']);
+  });
+
+  it('commits nothing where what is to be run last fails', async () => {
+    const ran: string[] = [];
+    const refused = unitOfWork.run(async (tx) => {
+      hooksOf(tx, ran);
+      tx.atCommit(() => 'SELECT 1');
+      tx.atCommit(() => 'SELECT 1/0');
+      await note(tx, 'lost');
+    });
+    await expect(refused).rejects.toMatchObject({ code: '22012' });
+    expect(await notes()).toEqual([]);
+    expect(ran).toEqual(['rolled back']);
+    // The connection went back without a transaction on it.
+    expect(await unitOfWork.run((tx) => note(tx, 'next'))).toEqual([]);
+  });
+
+  it('runs nothing last where the work throws', async () => {
+    const statement = jest.fn(() => `INSERT INTO notes (text) VALUES ('lost')`);
+    const failing = unitOfWork.run(async (tx) => {
+      tx.atCommit(statement);
+      throw new RangeError('no');
+    });
+    await expect(failing).rejects.toThrow(RangeError);
+    expect(statement).not.toHaveBeenCalled();
+    expect(await notes()).toEqual([]);
+  });
+
   it('rolls all back when the work throws, passes the error on, and calls the other hooks', async () => {
     const ran: string[] = [];
     const failing = unitOfWork.run(async (tx) => {
@@ -120,6 +162,12 @@ describe('TypeOrmUnitOfWork', () => {
     await expect(doomed).rejects.toThrow(TransactionDoomed);
     expect(await notes()).toEqual([]);
     expect(ran).toEqual(['rolled back']);
+    // Nor is what was to be run last the first to hear of it.
+    const doomedTwice = unitOfWork.run(async (tx) => {
+      tx.atCommit(() => 'SELECT 1');
+      await tx.query('SELECT 1/0').catch(() => undefined);
+    });
+    await expect(doomedTwice).rejects.toThrow(TransactionDoomed);
   });
 
   it('calls the hooks of a rollback when the commit itself is refused', async () => {
@@ -204,6 +252,16 @@ describe('TypeOrmUnitOfWork', () => {
     expect(unitOfWork.isRunning()).toBe(false);
     expect(await unitOfWork.run(async () => unitOfWork.isRunning())).toBe(true);
     expect(await unitOfWork.read(async () => unitOfWork.isRunning())).toBe(false);
+  });
+
+  it('says how many transactions are open in the process', async () => {
+    expect(unitOfWork.open).toBe(0);
+    const seen: number[] = [];
+    await unitOfWork.run(async () => {
+      await unitOfWork.run(async () => void seen.push(unitOfWork.open));
+    });
+    await unitOfWork.run(() => Promise.reject(new Error('no'))).catch(() => undefined);
+    expect([...seen, unitOfWork.open]).toEqual([1, 0]);
   });
 
   it('reads inside the running transaction, so that it sees what that has written', async () => {

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { type Client, DatabaseError, escapeLiteral } from 'pg';
+import { type Client, DatabaseError, escapeLiteral, type QueryResult } from 'pg';
 import type { DataSource, QueryRunner } from 'typeorm';
 import type { Reader, Tx, UnitOfWork } from '../../core/contracts/unit-of-work.js';
 import { RequestContext } from '../logging/request-context.js';
@@ -22,6 +22,7 @@ export class TransactionDoomed extends Error {
  */
 export class TypeOrmUnitOfWork implements UnitOfWork {
   private readonly current = new AsyncLocalStorage<Session>();
+  private transactions = 0;
 
   constructor(
     private readonly dataSource: DataSource,
@@ -32,9 +33,11 @@ export class TypeOrmUnitOfWork implements UnitOfWork {
     const outer = this.current.getStore();
     if (outer instanceof Transaction && outer.isOpen) return outer.join(work);
     const hooks = new TransactionHooks(this.onHookFailure);
+    this.transactions++;
     try {
       return await this.onConnection((runner) => this.transact(runner, hooks, work));
     } finally {
+      this.transactions--;
       // Only now: the connection is free again for what the hooks set off.
       hooks.settle();
     }
@@ -43,6 +46,10 @@ export class TypeOrmUnitOfWork implements UnitOfWork {
   isRunning(): boolean {
     const outer = this.current.getStore();
     return outer instanceof Transaction && outer.isOpen;
+  }
+
+  get open(): number {
+    return this.transactions;
   }
 
   async read<T>(work: (tx: Reader) => Promise<T>): Promise<T> {
@@ -74,8 +81,9 @@ export class TypeOrmUnitOfWork implements UnitOfWork {
     try {
       const result = await this.current.run(tx, () => work(tx)).finally(() => tx.close());
       if (tx.failure !== null) throw new TransactionDoomed(tx.failure.error);
+      const { commitSql } = tx;
       hooks.outcome = 'in doubt';
-      hooks.outcome = await commit(runner);
+      hooks.outcome = await commit(runner, commitSql);
       if (hooks.outcome === 'rolled back') throw new TransactionDoomed(undefined);
       return result;
     } catch (error) {
@@ -101,11 +109,20 @@ async function begin(runner: QueryRunner): Promise<void> {
   Object.assign(runner, { isTransactionActive: true, transactionDepth: 1 });
 }
 
+/** What a statement is told once an earlier one of its transaction has failed. */
+const ABORTED = '25P02';
+
 /** Not TypeORM's: once a statement has failed, PostgreSQL answers COMMIT with a mere ROLLBACK. */
-async function commit(runner: QueryRunner): Promise<'committed' | 'rolled back'> {
+async function commit(runner: QueryRunner, sql: string): Promise<'committed' | 'rolled back'> {
   const client = (await runner.connect()) as Pick<Client, 'query'>;
-  const { command } = await client.query('COMMIT');
-  return command === 'COMMIT' ? 'committed' : 'rolled back';
+  try {
+    // One answer for each statement; a single one's stands alone.
+    const answers: QueryResult[] = [await client.query(sql)].flat();
+    return answers.at(-1)?.command === 'COMMIT' ? 'committed' : 'rolled back';
+  } catch (error) {
+    if (error instanceof DatabaseError && error.code === ABORTED) return 'rolled back';
+    throw error;
+  }
 }
 
 /**

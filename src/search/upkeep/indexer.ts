@@ -33,7 +33,8 @@ export class Indexer {
   ) {}
 
   /**
-   * Brings everything up to date that is marked, and is not being done by somebody else.
+   * Brings everything up to date that is marked, and is not being done by somebody else. What is
+   * marked meanwhile is left to whoever was set off by that.
    * @param onBatch told how many have been done
    */
   async drain(
@@ -44,7 +45,6 @@ export class Indexer {
     for (;;) {
       signal.throwIfAborted();
       const claims = await this.unitOfWork.run((tx) => claimSome(tx, BATCH));
-      if (claims.length === 0) return done;
       const waiting = [...claims];
       await Promise.all(
         Array.from({ length: AT_A_TIME }, async () => {
@@ -53,6 +53,7 @@ export class Indexer {
       );
       done += claims.length;
       await onBatch(done);
+      if (claims.length < BATCH) return done;
     }
   }
 

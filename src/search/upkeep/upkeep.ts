@@ -10,6 +10,7 @@ import { CONFIG, type Config } from '../../platform/config/config.js';
 import { GroupCommit } from '../../platform/database/group-commit.js';
 import { Metrics } from '../../platform/metrics/metrics.js';
 import { adoptAnalysis, analysisOf, isCurrent } from './analysis.js';
+import { DutyCycle } from './duty-cycle.js';
 import { Indexer } from './indexer.js';
 import { countPending, mark } from './pending.js';
 import { Rebuild } from './rebuild.js';
@@ -35,6 +36,7 @@ export class SearchUpkeep implements OnModuleInit, OnApplicationBootstrap {
     groups: 1,
   });
   private readonly analysis: string;
+  private readonly dutyCycle = new DutyCycle();
 
   constructor(
     @Inject(UNIT_OF_WORK) private readonly unitOfWork: UnitOfWork,
@@ -87,14 +89,25 @@ export class SearchUpkeep implements OnModuleInit, OnApplicationBootstrap {
   private async mark(datasets: readonly DatasetId[]): Promise<PromiseSettledResult<void>[]> {
     await this.unitOfWork.run(async (tx) => {
       await mark(tx, datasets);
-      await this.jobs.enqueue(tx, UPDATE, {}, { key: UPDATE, isTransient: true });
+      await this.enqueueUpdate(tx);
     });
     return datasets.map(() => ({ status: 'fulfilled', value: undefined }));
   }
 
   private async update(signal: AbortSignal): Promise<{ indexed: number }> {
     if (await this.leaveToOthers(UPDATE)) return { indexed: 0 };
-    return { indexed: await this.indexer.drain(signal) };
+    if (this.dutyCycle.restMs > 0) {
+      // Set off before the last one ended.
+      await this.unitOfWork.run((tx) => this.enqueueUpdate(tx));
+      return { indexed: 0 };
+    }
+    return { indexed: await this.dutyCycle.run(() => this.indexer.drain(signal)) };
+  }
+
+  /** Once the last update has rested: one that waits already becomes this one. */
+  private enqueueUpdate(tx: Tx): Promise<JobId> {
+    const delayMs = Math.ceil(this.dutyCycle.restMs);
+    return this.jobs.enqueue(tx, UPDATE, {}, { key: UPDATE, isTransient: true, delayMs });
   }
 
   private async runRebuild(job: JobContext): Promise<JsonObject> {

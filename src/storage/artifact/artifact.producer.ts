@@ -124,12 +124,14 @@ export class StreamArtifactProducer implements ArtifactProducer, OnApplicationSh
     staged: readonly StagedArtifact[],
     registration: Registration,
   ): Promise<Artifact[]> {
-    const { holder, isReferredTo = false, isInternal = false } = registration;
+    const { holder, isReferredTo = false, isInternal = false, meanwhile } = registration;
     if (isReferredTo && holder !== null)
       throw new Error('A holder’s content is counted by its hold');
+    if (staged.length === 0) return [];
     return this.registerIn(tx, this.entries(staged, holder, null), {
       areReferredTo: isReferredTo,
       areInternal: isInternal,
+      meanwhile,
     });
   }
 

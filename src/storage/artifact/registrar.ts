@@ -47,6 +47,7 @@ export interface RegisterOptions {
   readonly onFinalizing?: () => void;
   readonly areReferredTo?: boolean;
   readonly areInternal?: boolean;
+  readonly meanwhile?: (artifacts: readonly RegisteredArtifact[]) => Promise<void>;
 }
 
 /** The entries with the same content; the first one's bytes are stored. */
@@ -84,11 +85,12 @@ export class Registrar {
    *   entries cannot be tried again
    * @param areReferredTo counts a reference of the caller's for each entry; none has a holder then
    * @param areInternal publishes no event of them
+   * @param meanwhile called once the rows are written, while the bytes become final
    */
   async register(
     tx: Tx,
     entries: readonly RegistrationEntry[],
-    { onFinalizing, areReferredTo = false, areInternal = false }: RegisterOptions = {},
+    { onFinalizing, areReferredTo = false, areInternal = false, meanwhile }: RegisterOptions = {},
   ): Promise<Registered> {
     const contents = groupByContent(entries);
     const readable = await this.readableBefore(tx, entries);
@@ -107,12 +109,18 @@ export class Registrar {
         sizeBytes: Number(rows.byId.get(fileId)?.file_size ?? 0),
       })),
     );
-    onFinalizing?.();
-    const failures = await this.store(tx, contents, rows);
     const uploads = new Set(
       contents.flatMap(({ staged, entries: [first] }) =>
         first && rows.of(staged.sha256).is_new ? [first] : [],
       ),
+    );
+    const artifactOf = (entry: RegistrationEntry): RegisteredArtifact => {
+      const row = rows.of(entry.staged.sha256);
+      return toArtifact(entry, row, uploads.has(entry), canRead(entry, row, readable));
+    };
+    onFinalizing?.();
+    const failures = await this.store(tx, contents, rows, () =>
+      meanwhile?.(entries.map(artifactOf)),
     );
     const kept = entries.filter(({ staged }) => !failures.has(rows.of(staged.sha256).id));
     if (!areInternal) await this.publish(tx, kept, uploads, rows);
@@ -122,11 +130,7 @@ export class Registrar {
         const row = rows.of(entry.staged.sha256);
         const failure = failures.get(row.id);
         if (failure) return { status: 'rejected', reason: failure.reason };
-        const readableBefore = canRead(entry, row, readable);
-        return {
-          status: 'fulfilled',
-          value: toArtifact(entry, row, uploads.has(entry), readableBefore),
-        };
+        return { status: 'fulfilled', value: artifactOf(entry) };
       }),
       leftover: entries.map(({ staged }) => staged).filter((staged) => !this.isFinal(staged)),
     };
@@ -181,10 +185,11 @@ export class Registrar {
     tx: Tx,
     contents: readonly Content[],
     rows: Rows,
+    meanwhile: () => Promise<void> | undefined,
   ): Promise<Map<FileId, { reason: unknown }>> {
     const healed: { id: FileId; fileKey: string }[] = [];
     const failures = new Map<FileId, { reason: unknown }>();
-    await Promise.all(
+    const finalized = Promise.all(
       contents.map(async ({ staged }) => {
         const row = rows.of(staged.sha256);
         try {
@@ -197,6 +202,12 @@ export class Registrar {
         }
       }),
     );
+    try {
+      await meanwhile();
+    } finally {
+      // Before the transaction ends, however it does: only then is it known what is final.
+      await finalized;
+    }
     await withdraw(
       tx,
       [...failures.keys()].filter((id) => rows.byId.get(id)?.is_new),

@@ -1,5 +1,5 @@
 import type { StagedArtifact } from '../../core/contracts/artifact-producer.js';
-import type { Tx } from '../../core/contracts/unit-of-work.js';
+import type { PreparedSql, Tx } from '../../core/contracts/unit-of-work.js';
 import type { FileId, Sha256, UserId } from '../../core/ids.js';
 import type { JsonObject } from '../../core/json.js';
 
@@ -33,7 +33,9 @@ export interface NewHold {
 // the content right now, and locks it against the collector. Content that nothing references gets
 // its grace anew. A row just inserted has no xmax; one that was there has it from its lock.
 // Sorted, so that two transactions never wait for each other in a circle.
-const UPSERT_FILES = `
+const UPSERT_FILES: PreparedSql = {
+  name: 'upsert-files',
+  text: `
   INSERT INTO files (storage_type, file_type, mime_type, file_path, file_size, content_hash,
     compression_type, metadata, reference_count, unreferenced_since)
   SELECT $1, file_type, mime_type, file_path, file_size, content_hash, compression_type, metadata,
@@ -47,7 +49,8 @@ const UPSERT_FILES = `
     reference_count = files.reference_count + CASE WHEN $10 THEN EXCLUDED.reference_count ELSE 0 END,
     unreferenced_since = CASE WHEN files.reference_count = 0 AND NOT $10 THEN now() END
   RETURNING id, content_hash, file_path, file_size, xmax = 0 AS is_new,
-    damaged_at IS NOT NULL AS is_damaged`;
+    damaged_at IS NOT NULL AS is_damaged`,
+};
 
 const UPSERT_HOLDS = `
   INSERT INTO upload_holds (file_id, user_id, file_type, mime_type, compression_type, metadata,

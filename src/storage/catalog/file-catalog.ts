@@ -32,6 +32,8 @@ const SELECT = `
     created_at AS "createdAt"
   FROM files`;
 
+const FIND: PreparedSql = { name: 'find-files', text: `${SELECT} WHERE id = ANY ($1::integer[])` };
+
 const LOCATE: PreparedSql = {
   name: 'locate-files',
   text: `
@@ -46,17 +48,20 @@ interface Location {
   readonly isDamaged: boolean;
 }
 
-// In the order of the digests, as registering locks them. The key stays free for those who only
+// Locked in the order of the digests, as registering does. The key stays free for those who only
 // refer to the row, such as a version entry's foreign key.
-const LOCK = `
-  SELECT id FROM files WHERE id = ANY ($1::integer[]) ORDER BY content_hash FOR NO KEY UPDATE`;
-
-const CHANGE_COUNTS = `
+const CHANGE_COUNTS: PreparedSql = {
+  name: 'change-reference-counts',
+  text: `
+  WITH locked AS MATERIALIZED (
+    SELECT id FROM files WHERE id = ANY ($1::integer[]) ORDER BY content_hash FOR NO KEY UPDATE
+  )
   UPDATE files SET
     reference_count = reference_count + changed.by,
     unreferenced_since = CASE WHEN reference_count + changed.by = 0 THEN now() END
-  FROM unnest($1::integer[], $2::bigint[]) AS changed (id, by)
-  WHERE files.id = changed.id`;
+  FROM locked JOIN unnest($1::integer[], $2::bigint[]) AS changed (id, by) ON changed.id = locked.id
+  WHERE files.id = locked.id RETURNING files.id`,
+};
 
 /** The catalogue in PostgreSQL, the bytes in the backend. */
 @Injectable()
@@ -73,7 +78,7 @@ export class SqlFileCatalog implements FileCatalog {
   ) {}
 
   async find(tx: Reader, ids: readonly FileId[]): Promise<Map<FileId, StoredFile>> {
-    const rows = await tx.query<FileRow>(`${SELECT} WHERE id = ANY ($1::integer[])`, [ids]);
+    const rows = await tx.query<FileRow>(FIND, [ids]);
     return new Map(rows.map((row) => [row.id, toStoredFile(row)]));
   }
 
@@ -125,11 +130,10 @@ export class SqlFileCatalog implements FileCatalog {
     const times = new Map<FileId, number>();
     for (const id of ids) times.set(id, (times.get(id) ?? 0) + by);
     const wanted = [...times.keys()];
-    const locked = await tx.query<{ id: FileId }>(LOCK, [wanted]);
-    const present = new Set(locked.map(({ id }) => id));
+    const changed = await tx.query<{ id: FileId }>(CHANGE_COUNTS, [wanted, [...times.values()]]);
+    const present = new Set(changed.map(({ id }) => id));
     const missing = wanted.filter((id) => !present.has(id));
     if (missing.length > 0) throw new FileMissing(missing);
-    await tx.query(CHANGE_COUNTS, [wanted, [...times.values()]]);
   }
 }
 

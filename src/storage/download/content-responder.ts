@@ -17,7 +17,7 @@ import { DownloadBuffers } from './download-buffers.js';
 import { OpenObjects, type ObjectLease } from './open-objects.js';
 import { judge, rangeApplies } from './preconditions.js';
 import { PreconditionFailed, RangeNotSatisfiable } from './problems.js';
-import { ClientGone, ResponseBody } from './response-body.js';
+import { ClientGone, ResponseBody } from '../../platform/http/response-body.js';
 import { ObjectTooShort, sendBytes } from './send-bytes.js';
 
 /** Serves contents from the backend, at the socket's speed and in bounded memory. */

@@ -1,6 +1,6 @@
 import type { ObjectReader } from '../../core/contracts/storage-backend.js';
 import type { ByteRange } from './byte-range.js';
-import type { ResponseBody } from './response-body.js';
+import type { ResponseBody } from '../../platform/http/response-body.js';
 
 /** An object ends before the bytes that its row promises. */
 export class ObjectTooShort extends Error {

@@ -4,7 +4,7 @@ import { TableFolder } from '../../../test/builders/tables.js';
 import { perform } from '../worker/operations.js';
 import { parseFilter } from '../where/parse.js';
 import { parseColumns, parseOrder } from '../where/column-list.js';
-import type { RowsPage, RowsRequest } from './rows.js';
+import { readRows, type RowsPage, type RowsRequest } from './rows.js';
 import type { TableSource } from './source.js';
 
 let folder: TableFolder;
@@ -21,6 +21,16 @@ const EVERYTHING: RowsRequest = {
   limit: 100,
   format: 'json',
 };
+
+it('leave an engine as it was, which serves again', async () => {
+  const source = await parquet('many.parquet', 'SELECT i FROM range(100000) t(i)');
+  for (const format of ['json', 'csv'] as const) {
+    await folder.session(async (session) => {
+      await readRows(session, source, { ...EVERYTHING, format });
+      expect(session.isAsOpened).toBe(true);
+    });
+  }
+});
 
 async function page(source: TableSource, rows: Partial<RowsRequest> = {}): Promise<RowsPage> {
   const request = { source, rows: { ...EVERYTHING, ...rows } };

@@ -126,6 +126,7 @@ async function arrowPage(
 
 /**
  * Takes as many texts as a page has, and sees whether there are more.
+ * @param texts no more than one beyond the limit
  * @param before what stands before them all, as `after` behind them where there are any
  */
 export async function collect(
@@ -139,7 +140,10 @@ export async function collect(
   let bytes = 0;
   let more = false;
   for await (const text of texts) {
-    more = rows.length === limit || (rows.length > 0 && bytes > MAX_PAGE_BYTES);
+    more = rows.length === limit;
+    // Read to its end, which is one row away, a result leaves nothing behind in the engine.
+    if (more) continue;
+    more = rows.length > 0 && bytes > MAX_PAGE_BYTES;
     if (more) break;
     rows.push(text ?? '');
     bytes += text?.length ?? 0;

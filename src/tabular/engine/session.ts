@@ -97,11 +97,15 @@ export class Session {
 
   /** The texts of a result with one column, as they are made. */
   async *texts(sql: string, parameters: readonly Parameter[] = []): AsyncGenerator<string | null> {
+    const wasAsOpened = this.isAsOpened;
     this.isAsOpened = false;
     const result = await this.connection.stream(sql, [...parameters]);
     for (;;) {
       const chunk = await result.fetchChunk();
-      if (!chunk || chunk.rowCount === 0) return;
+      if (!chunk || chunk.rowCount === 0) {
+        this.isAsOpened = wasAsOpened;
+        return;
+      }
       for (const value of chunk.getColumnValues(0)) yield value as string | null;
     }
   }

@@ -98,15 +98,13 @@ export class SchemaCapture implements OnModuleInit {
         readable.map(({ entry, options }) => readingOf(entry, options)),
       ),
     );
-    const captured = await Promise.all(
-      readable.map(async (file, at) => {
-        const content = known[at] ?? (await this.reader.capture(file, signal));
-        return { entry: file.entry, description: content.description };
-      }),
-    );
-    return captured.flatMap(({ entry, description }) =>
-      description ? [{ entry, description }] : [],
-    );
+    const unknown = readable.filter((_, at) => !known[at]);
+    const found = await this.reader.captureAll(unknown, signal);
+    const captured = new Map(unknown.map((file, at) => [file, found[at]]));
+    return readable.flatMap((file, at) => {
+      const description = (known[at] ?? captured.get(file))?.description;
+      return description ? [{ entry: file.entry, description }] : [];
+    });
   }
 
   /** Keeps a version's schemas, and tells of those that are not as they were. Once, however often. */

@@ -1,5 +1,5 @@
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
-import type { Reader, Tx } from '../../core/contracts/unit-of-work.js';
+import type { PreparedSql, Reader, Tx } from '../../core/contracts/unit-of-work.js';
 import {
   VERSION_CHECK,
   type CandidateVersion,
@@ -27,6 +27,11 @@ export interface SchemaRule {
   readonly level: (typeof LEVELS)[number];
 }
 
+const RULES: PreparedSql = {
+  name: 'schema-rules',
+  text: 'SELECT schema_rules AS rules FROM dataset_checks WHERE dataset_id = $1',
+};
+
 /**
  * Holds new versions to the compatibility that their dataset demands. New contents are looked at within
  * the transaction that makes the version: only a glance at their beginning, and only where there is a
@@ -47,10 +52,7 @@ export class SchemaRules implements VersionCheck, OnModuleInit {
   }
 
   async rules(tx: Reader, dataset: DatasetId): Promise<SchemaRule[]> {
-    const [row] = await tx.query<{ rules: SchemaRule[] }>(
-      'SELECT schema_rules AS rules FROM dataset_checks WHERE dataset_id = $1',
-      [dataset],
-    );
+    const [row] = await tx.query<{ rules: SchemaRule[] }>(RULES, [dataset]);
     return row?.rules ?? [];
   }
 

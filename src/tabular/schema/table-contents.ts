@@ -58,17 +58,26 @@ export class TableContents {
   }
 
   /** Keeps what was found out; what somebody else has found out already stays. */
-  async keep(tx: Tx, reading: Reading, known: KnownContent): Promise<void> {
+  async keepAll(
+    tx: Tx,
+    found: readonly { readonly reading: Reading; readonly known: KnownContent }[],
+  ): Promise<void> {
+    if (found.length === 0) return;
+    // In one order, whoever keeps: two who keep the same contents wait for each other at most once.
     await tx.query(
       `INSERT INTO table_contents (file_id, reading, description, problem_code, problem_detail)
-       SELECT id, $2, $3, $4, $5 FROM files WHERE id = $1
+       SELECT f.id, new.reading, new.description, new.problem_code, new.problem_detail
+       FROM unnest($1::integer[], $2::text[], $3::json[], $4::text[], $5::text[])
+         AS new (file_id, reading, description, problem_code, problem_detail)
+       JOIN files f ON f.id = new.file_id
+       ORDER BY f.id, new.reading
        ON CONFLICT (file_id, reading) DO NOTHING`,
       [
-        reading.fileId,
-        reading.key,
-        known.description && JSON.stringify(known.description),
-        known.problem?.code ?? null,
-        known.problem?.detail.replaceAll('\0', '').toWellFormed() ?? null,
+        found.map(({ reading }) => reading.fileId),
+        found.map(({ reading }) => reading.key),
+        found.map(({ known }) => known.description && JSON.stringify(known.description)),
+        found.map(({ known }) => known.problem?.code ?? null),
+        found.map(({ known }) => known.problem?.detail.replaceAll('\0', '').toWellFormed() ?? null),
       ],
     );
   }

@@ -44,6 +44,9 @@ export class ReadyEngines implements Engines {
     this.#uses = 0;
     setImmediate(() => {
       session.close();
+      // What was left unread of a result holds on to its engine, all its memory included, until it is
+      // collected: of a small heap that would be long after the limit is reached.
+      globalThis.gc?.();
       if (this.#next) return;
       this.#next = { limits, session: Session.open(limits) };
       // Whatever keeps it from opening is told to whoever needs it.

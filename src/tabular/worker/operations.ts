@@ -1,5 +1,5 @@
 import { compareRows } from '../engine/compare-rows.js';
-import { describeTable } from '../engine/describe.js';
+import { describeTable, type TableDescription } from '../engine/describe.js';
 import { produceTable } from '../engine/produce.js';
 import { profileTable } from '../engine/profile.js';
 import { runQuery } from '../engine/query.js';
@@ -17,7 +17,7 @@ import {
 } from '../engine/table-problem.js';
 import { InvalidFilter } from '../where/invalid-filter.js';
 import { freshEngines, type Engines } from './engines.js';
-import type { WorkerFailure, WorkerRequest } from './protocol.js';
+import type { WorkerAnswer, WorkerFailure, WorkerRequest } from './protocol.js';
 
 /** Does what a worker is asked, in an engine of its own. */
 export async function perform(
@@ -29,6 +29,21 @@ export async function perform(
     case 'describe': {
       const { source, full } = asked.request;
       return onTable(lender, source, (session, table) => describeTable(session, table, full));
+    }
+    case 'describe-all': {
+      const answers: WorkerAnswer<TableDescription | null>[] = [];
+      for (const source of asked.request.sources) {
+        const read = onTable(lender, source, (session, table) =>
+          describeTable(session, table, true),
+        );
+        answers.push(
+          await read.then(
+            (answer) => ({ ok: true, answer }),
+            (error: unknown) => ({ ok: false, failure: failureOf(error) }),
+          ),
+        );
+      }
+      return answers;
     }
     case 'rows': {
       const { source, rows } = asked.request;

@@ -16,6 +16,11 @@ export interface Operations {
     request: { readonly source: TableSource; readonly full: boolean };
     answer: TableDescription | null;
   };
+  /** Of each file all that reading it shows, or what went wrong with that one. */
+  'describe-all': {
+    request: { readonly sources: readonly TableSource[] };
+    answer: readonly WorkerAnswer<TableDescription | null>[];
+  };
   rows: {
     request: { readonly source: TableSource; readonly rows: RowsRequest };
     answer: RowsPage | null;
@@ -78,6 +83,6 @@ export type WorkerFailure =
   | { readonly kind: 'full' }
   | { readonly kind: 'internal'; readonly detail: string };
 
-export type WorkerAnswer =
-  | { readonly ok: true; readonly answer: unknown }
+export type WorkerAnswer<Answer = unknown> =
+  | { readonly ok: true; readonly answer: Answer }
   | { readonly ok: false; readonly failure: WorkerFailure };

@@ -1,9 +1,8 @@
 import { execFile } from 'node:child_process';
-import { constants, createReadStream, open } from 'node:fs';
+import { constants, open } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { Socket } from 'node:net';
-import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
+import { FileResult, PipedResult, type WorkerResult } from './worker-result.js';
 
 const openDescriptor = promisify<string, number, number>(open);
 
@@ -31,14 +30,11 @@ export class ResultPipe {
    * Opens the reading end, before anything is written.
    * @param answered settles when the worker has written everything, or failed
    */
-  async read(answered: Promise<unknown>): Promise<Readable> {
-    if (!this.isPipe) {
-      await answered.catch(() => undefined);
-      return createReadStream(this.path);
-    }
+  async read(answered: Promise<unknown>): Promise<WorkerResult> {
+    if (!this.isPipe) return new FileResult(this.path, answered);
     // Without waiting for a writer: a pipe that is opened so holds no thread until there is one. A
     // descriptor, no handle: the socket closes it.
     const fd = await openDescriptor(this.path, constants.O_RDONLY | constants.O_NONBLOCK);
-    return new Socket({ fd, readable: true, writable: false });
+    return new PipedResult(fd);
   }
 }

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { Unavailable } from '../../core/problems.js';
-import type { Readable } from 'node:stream';
 import type { OperationName, Operations, StreamedName, StreamedOperations } from './protocol.js';
 import { WorkerProcess, type AskOptions, type WorkerLimits } from './worker-process.js';
+import type { WorkerResult } from './worker-result.js';
 
 export interface PoolOptions extends WorkerLimits {
   /** How many work side by side. */
@@ -50,7 +50,7 @@ export class WorkerPool {
     request: StreamedOperations[Name]['request'],
     signal: AbortSignal | undefined,
     consume: (
-      result: Readable,
+      result: WorkerResult,
       answered: Promise<StreamedOperations[Name]['answer']>,
     ) => Promise<T>,
   ): Promise<T> {

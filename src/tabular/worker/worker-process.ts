@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { constants, getPriority, setPriority } from 'node:os';
 import path from 'node:path';
-import type { Readable } from 'node:stream';
 import type { EngineLimits } from '../engine/session.js';
 import { StorageFull } from '../../core/contracts/artifact-producer.js';
 import { Unavailable } from '../../core/problems.js';
@@ -22,6 +21,7 @@ import type {
   WorkerFailure,
 } from './protocol.js';
 import { ResultPipe } from './result-pipe.js';
+import type { WorkerResult } from './worker-result.js';
 
 /** What one worker may use. */
 export interface WorkerLimits {
@@ -72,7 +72,7 @@ export class WorkerProcess {
     const heapMiB = Math.floor((limits.memoryBytes * HEAP_SHARE) / 1024 / 1024);
     const child = fork(program, {
       // It runs as this process does: what makes Node read TypeScript here makes it do so there.
-      execArgv: [...process.execArgv, `--max-old-space-size=${heapMiB}`],
+      execArgv: [...process.execArgv, '--expose-gc', `--max-old-space-size=${heapMiB}`],
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
       env: {},
@@ -115,7 +115,7 @@ export class WorkerProcess {
     request: StreamedOperations[Name]['request'],
     options: AskOptions,
     consume: (
-      result: Readable,
+      result: WorkerResult,
       answered: Promise<StreamedOperations[Name]['answer']>,
     ) => Promise<T>,
   ): Promise<T> {
@@ -130,12 +130,11 @@ export class WorkerProcess {
     const result = await reading;
     // A result that fails before its first byte has no end of its own.
     answered.catch((error: Error) => result.destroy(error));
-    result.on('error', () => undefined);
     try {
       return await consume(result, answered);
     } finally {
       // What is left over would be the beginning of the next result.
-      if (!result.readableEnded) await this.stop();
+      if (!result.isAtEnd) await this.stop();
       result.destroy();
     }
   }
@@ -244,7 +243,8 @@ const FAULTS: ReadonlySet<string> = new Set([
 /** Beside this module: JavaScript once it is compiled, TypeScript under the tests. */
 const program = new URL(`./table.worker${path.extname(import.meta.filename)}`, import.meta.url);
 
-function errorOf(failure: WorkerFailure): Error {
+/** What a worker says went wrong, as the error that it is here. */
+export function errorOf(failure: WorkerFailure): Error {
   switch (failure.kind) {
     case 'problem':
       return new TableProblem(failure.code, failure.detail);

@@ -24,14 +24,17 @@ export class ResponseBody {
     this.waiting.clear();
   };
 
-  /** @param stallLimitMs how long the receiver may take nothing before the connection is closed */
+  /**
+   * @param stallLimitMs how long nothing may be taken before the connection is closed; unlimited where it
+   *   may be the sender that takes so long
+   */
   constructor(
     private readonly req: Request,
     private readonly res: Response,
-    stallLimitMs: number,
+    stallLimitMs?: number,
   ) {
     req.socket.once('close', this.onClose);
-    res.setTimeout(stallLimitMs, () => res.destroy());
+    if (stallLimitMs !== undefined) res.setTimeout(stallLimitMs, () => res.destroy());
   }
 
   /** Settles once the chunk may be overwritten. @throws ClientGone */
