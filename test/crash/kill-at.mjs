@@ -82,10 +82,11 @@ syncBuiltinESMExports();
 const query = pg.Client.prototype.query;
 pg.Client.prototype.query = function (...rest) {
   const text = typeof rest[0] === 'string' ? rest[0] : rest[0]?.text;
-  if (text !== 'COMMIT') return query.apply(this, rest);
+  // Events travel with the commit, in the same query.
+  if (!/(^|; )COMMIT$/.test(text ?? '')) return query.apply(this, rest);
   reach('before-commit');
   const done = query.apply(this, rest);
-  if (typeof done?.then === 'function') return done.then((value) => (reach('after-commit'), value));
-  const callback = rest.at(-1);
-  return typeof callback === 'function' ? done : done;
+  return typeof done?.then === 'function'
+    ? done.then((value) => (reach('after-commit'), value))
+    : done;
 };

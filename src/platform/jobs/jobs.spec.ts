@@ -420,8 +420,9 @@ describe('jobs', () => {
     it('are left to a worker whose heart still beats', async () => {
       const app = await replica({ note: async () => undefined });
       const id = await enqueue(app, 'note', {}, { delayMs: 3_600_000 });
-      await pickUp(id, 'living', 1);
+      // First the worker: the replica looks for the dead by itself.
       await dataSource.query(`INSERT INTO job_workers (id) VALUES ('living')`);
+      await pickUp(id, 'living', 1);
       await takeOver(pool);
       expect(await dataSource.query('SELECT locked_by FROM graphile_worker.jobs')).toEqual([
         { locked_by: 'living' },

@@ -39,6 +39,19 @@ describe('engines that are kept ready', () => {
     await nextTurn();
   });
 
+  it('are one, however fast requests follow each other', async () => {
+    const engines = new ReadyEngines();
+    const first = await engines.open(folder.limits);
+    first.isAsOpened = false;
+    engines.close(first);
+    const second = await engines.open(folder.limits);
+    await nextTurn();
+    engines.close(second);
+    const third = await engines.open(folder.limits);
+    expect(third).toBe(second);
+    third.close();
+  });
+
   it('are bound by the limits of the request that they are lent to', async () => {
     const engines = new ReadyEngines();
     engines.close(await engines.open(folder.limits));

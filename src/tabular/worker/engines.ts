@@ -23,8 +23,19 @@ export class ReadyEngines implements Engines {
   #next: { readonly limits: EngineLimits; readonly session: Promise<Session> } | null = null;
 
   #uses = 0;
+  #lent = 0;
 
   async open(limits: EngineLimits): Promise<Session> {
+    this.#lent += 1;
+    try {
+      return await this.#take(limits);
+    } catch (error) {
+      this.#lent -= 1;
+      throw error;
+    }
+  }
+
+  async #take(limits: EngineLimits): Promise<Session> {
     const next = this.#next;
     this.#next = null;
     if (!next) return Session.open(limits);
@@ -37,6 +48,7 @@ export class ReadyEngines implements Engines {
   /** Once the answer is on its way: nobody waits for this. */
   close(session: Session): void {
     const { limits } = session;
+    this.#lent -= 1;
     if (session.isAsOpened && !this.#next && (this.#uses += 1) < MOST_USES) {
       this.#next = { limits, session: Promise.resolve(session) };
       return;
@@ -47,7 +59,8 @@ export class ReadyEngines implements Engines {
       // What was left unread of a result holds on to its engine, all its memory included, until it is
       // collected: of a small heap that would be long after the limit is reached.
       globalThis.gc?.();
-      if (this.#next) return;
+      // One that is in use serves again: with another beside it, each would be closed for the other.
+      if (this.#next || this.#lent > 0) return;
       this.#next = { limits, session: Session.open(limits) };
       // Whatever keeps it from opening is told to whoever needs it.
       this.#next.session.catch(() => undefined);
