@@ -23,8 +23,11 @@ interface Candidate {
   readonly created_at: string;
 }
 
-/** So many events are looked at together: an archive brings ten thousand at once. */
-const EVENTS_AT_ONCE = 128;
+/**
+ * So many events are looked at together: an archive brings ten thousand at once. No more, for each
+ * that is to be sent takes a connection, and requests want theirs.
+ */
+const EVENTS_AT_ONCE = 16;
 
 const FIND: PreparedSql = {
   name: 'webhook-candidates',
