@@ -38,7 +38,8 @@ function sourceOver({ pageSize = 7, isAttached = true } = {}) {
     },
   } as unknown as EventBroker;
   const log: EntrySource = {
-    async after(position) {
+    after: (position) => log.readAfter(position),
+    async readAfter(position) {
       readings++;
       const from = LOG.findIndex(
         (one) => BigInt(one.position.position) > BigInt(position.position),
@@ -161,5 +162,14 @@ describe('what a subscription takes from a broker', () => {
         expect(taken).toEqual(LOG.map(numberOf));
       }),
     );
+  });
+
+  it('is read from the log where that is asked for, and is not handled twice', async () => {
+    const { source, give, acknowledged } = sourceOver({ pageSize: LOG.length });
+    give(...bodies);
+    const { entries, end } = await source.readAfter(LOG_START);
+    expect(entries).toEqual(LOG);
+    expect((await source.after(end)).entries).toEqual([]);
+    expect(acknowledged).toEqual(bodies);
   });
 });

@@ -64,6 +64,10 @@ export class BrokerSource implements EntrySource {
     return page;
   }
 
+  readAfter(position: LogPosition): Promise<LogPage> {
+    return this.log.readAfter(position);
+  }
+
   close(): Promise<void> {
     return this.consumer.close();
   }

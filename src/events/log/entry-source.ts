@@ -23,5 +23,8 @@ export interface EntrySource {
   /** What comes after a position, in the log's order and without a gap; nothing, if it is not there yet. */
   after(position: LogPosition): Promise<LogPage>;
 
+  /** The same, read from the log at this moment: what is settled is in it, whatever has been told. */
+  readAfter(position: LogPosition): Promise<LogPage>;
+
   close(): Promise<void>;
 }

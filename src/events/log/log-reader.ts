@@ -34,7 +34,7 @@ export class LogReader implements EntrySource {
     const known = this.readings.get(key);
     // A full page stays what it is; another may have more by now.
     if (known && (known.isFull || known.ring === this.rings)) return known.page;
-    const reading: Reading = { ring: this.rings, page: this.read(position), isFull: false };
+    const reading: Reading = { ring: this.rings, page: this.readAfter(position), isFull: false };
     this.readings.set(key, reading);
     reading.page.then(
       ({ isFull }) => (reading.isFull = isFull),
@@ -43,15 +43,15 @@ export class LogReader implements EntrySource {
     return reading.page;
   }
 
-  /** Is everybody's, and closed with the connections. */
-  async close(): Promise<void> {}
-
-  private async read(position: LogPosition): Promise<LogPage> {
+  async readAfter(position: LogPosition): Promise<LogPage> {
     const page = await readAfter(this.connections.pool, position);
     if (page.isHeldBack) this.lookAgainSoon();
     else this.lookAgainMs = LOOK_AGAIN_MS.first;
     return page;
   }
+
+  /** Is everybody's, and closed with the connections. */
+  async close(): Promise<void> {}
 
   /**
    * Rings again soon where something has been committed that an older transaction, still running,

@@ -9,6 +9,7 @@ import {
   jest,
 } from '@jest/globals';
 import { Logger, type INestApplication } from '@nestjs/common';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource } from 'typeorm';
 import { bareApp } from '../../../test/builders/bare-app.js';
 import { eventually } from '../../../test/builders/eventually.js';
@@ -24,6 +25,8 @@ import { HANDLED_EVENTS, type HandledEvents } from '../../core/contracts/handled
 import { UNIT_OF_WORK, type Tx, type UnitOfWork } from '../../core/contracts/unit-of-work.js';
 import type { EventId } from '../../core/ids.js';
 import { EventsModule } from '../events.module.js';
+import { PAGE } from '../log/entry-source.js';
+import { SubscriptionStore } from './subscription-store.js';
 
 const NAME = 'test.durable';
 
@@ -31,6 +34,12 @@ const created = (datasetId: number, name = ''): NewEvent => ({
   type: 'dataset.created',
   subject: `dataset/${datasetId}`,
   data: { datasetId, name, createdBy: 1 },
+});
+
+const restored = (datasetId: number): NewEvent => ({
+  type: 'dataset.restored',
+  subject: `dataset/${datasetId}`,
+  data: { datasetId },
 });
 
 /** What a handler was told, as `subject name`. */
@@ -91,6 +100,13 @@ describe('a durable subscription', () => {
       );
       return row?.holder ?? null;
     });
+  /** Leaves the subscription as a process does that was killed while it handled, so many times. */
+  const died = (times: number) =>
+    dataSource.query(
+      `UPDATE event_subscriptions
+       SET holder = 'dead', attempts = $1, lease_until = now() - interval '1 second'`,
+      [times],
+    );
   const caughtUp = () =>
     eventually(async () => {
       const [row] = await dataSource.query<{ behind: number }[]>(
@@ -157,13 +173,16 @@ describe('a durable subscription', () => {
     const app = await replica();
     const told: string[] = [];
     subscribe(app, (event) => void told.push(words(event)));
+    const begun = Promise.withResolvers<void>();
     const late = Promise.withResolvers<void>();
     const publishing = run(app, async (tx) => {
       await app.get<EventBus>(EVENT_BUS).publishAll(tx, [created(1)]);
       // Its events stand where it began to write.
       await tx.query('SELECT pg_current_xact_id()');
+      begun.resolve();
       await late.promise;
     });
+    await begun.promise;
     await publish(app, created(2));
     late.resolve();
     await publishing;
@@ -262,10 +281,7 @@ describe('a durable subscription', () => {
     subscribe(app, (event) => void told.push(words(event)));
     await held();
     await app.close();
-    // As a process leaves it that was killed while it handled, time and again.
-    await dataSource.query(
-      `UPDATE event_subscriptions SET holder = 'dead', attempts = 3, lease_until = now() - interval '1 second'`,
-    );
+    await died(3);
     const next = await replica();
     await publish(next, created(1), created(2));
     await visible();
@@ -276,14 +292,65 @@ describe('a durable subscription', () => {
     ]);
   });
 
+  it('knows what ended a process, although an older transaction hid it until now', async () => {
+    const runner = dataSource.createQueryRunner();
+    await runner.startTransaction();
+    await runner.query('SELECT pg_current_xact_id()');
+    const first = await replica();
+    subscribe(first, () => undefined);
+    await held();
+    await first.close();
+    await died(3);
+    // Its feed begins where the subscription does, and looks again ever more rarely.
+    const next = await replica();
+    await publish(next, created(1), created(2));
+    await sleep(300);
+    await runner.commitTransaction();
+    await runner.release();
+    const told: string[] = [];
+    subscribe(next, (event) => void told.push(words(event)));
+    await eventually(() => expect(told).toContain('dataset/2'));
+    expect(told).toEqual(['dataset/2']);
+  });
+
+  it('finds what ended a process behind events that are not its own', async () => {
+    const first = await replica();
+    subscribe(first, () => undefined, {}, 'dataset.created');
+    await held();
+    await first.close();
+    await died(3);
+    const next = await replica();
+    await publish(
+      next,
+      ...Array.from({ length: PAGE }, (_, n) => restored(n)),
+      created(1),
+      created(2),
+    );
+    await visible();
+    const told: string[] = [];
+    subscribe(next, (event) => void told.push(words(event)), {}, 'dataset.created');
+    await eventually(() => expect(told).toContain('dataset/2'));
+    expect(told).toEqual(['dataset/2']);
+  });
+
+  it('is no further attempt where the same process takes it again', async () => {
+    const app = await replica();
+    subscribe(app, () => undefined);
+    await held();
+    await app.close();
+    await died(3);
+    const store = (await replica()).get(SubscriptionStore);
+    const claim = () => store.claim([NAME], 'another', 60_000);
+    expect(await claim()).toMatchObject([{ attempts: 4 }]);
+    expect(await claim()).toMatchObject([{ attempts: 4 }]);
+  });
+
   it('goes one by one after a death, so that what caused it is known', async () => {
     const first = await replica();
     subscribe(first, () => undefined);
     await held();
     await first.close();
-    await dataSource.query(
-      `UPDATE event_subscriptions SET holder = 'dead', attempts = 1, lease_until = now() - interval '1 second'`,
-    );
+    await died(1);
     const app = await replica();
     await publish(app, created(1), created(2), created(3));
     await visible();

@@ -128,30 +128,36 @@ export class SubscriptionRunner implements LeaseHolder {
 
   /** Handles what there is, and says whether there is more. */
   private async step(held: Held): Promise<boolean> {
-    const due = held.pending && !held.careful ? await this.store.claimDue(held.lease, MAX_DUE) : [];
-    const page = await held.source.after(held.cursor);
-    let entries = page.entries.filter(({ event }) => this.wants(event.type));
-    let end = page.end;
-    let more = page.isFull;
-    if (held.careful > 0) {
-      const first = entries[0];
-      if (first) {
-        entries = [first];
-        end = first.position;
-        more = true;
-      }
-      held.careful = first ? held.careful - 1 : 0;
-      if (first && held.deaths >= MAX_DEATHS) return this.giveUp(held, first);
-      if (!first && held.deaths > 0) await this.writeDown(held, true);
+    if (held.careful > 0) return this.stepCarefully(held);
+    const due = held.pending ? await this.store.claimDue(held.lease, MAX_DUE) : [];
+    const { entries, end, isFull } = await held.source.after(held.cursor);
+    const wanted = entries.filter(({ event }) => this.wants(event.type));
+    if (due.length > 0 || wanted.length > 0) {
+      return (await this.handle(held, due, wanted, end)) || isFull;
     }
-    if (due.length === 0 && entries.length === 0) {
-      held.cursor = end;
-      if (held.pending && held.careful === 0) held.pending = await this.hasPending();
-      // Nothing there was its to handle: once a second is soon enough to say so.
-      if (performance.now() - held.writtenAt >= POLL_MS) await this.writeDown(held);
-      return more;
+    held.cursor = end;
+    if (held.pending) held.pending = await this.hasPending();
+    // Nothing there was its to handle: once a second is soon enough to say so.
+    if (performance.now() - held.writtenAt >= POLL_MS) await this.writeDown(held);
+    return isFull;
+  }
+
+  /** Handles the next event alone, where the holder before died with its work. */
+  private async stepCarefully(held: Held): Promise<boolean> {
+    // That nothing is there clears everything of suspicion: it must be true of this moment.
+    const { entries, end, isFull } = await held.source.readAfter(held.cursor);
+    const next = entries.find(({ event }) => this.wants(event.type));
+    if (next) {
+      held.careful--;
+      if (held.deaths >= MAX_DEATHS) return this.giveUp(held, next);
+      await this.handle(held, [], [next], next.position);
+      return true;
     }
-    return (await this.handle(held, due, entries, end)) || more;
+    held.cursor = end;
+    if (isFull) return true;
+    held.careful = 0;
+    if (held.deaths > 0) await this.writeDown(held, true);
+    return true;
   }
 
   private async handle(
@@ -170,7 +176,7 @@ export class SubscriptionRunner implements LeaseHolder {
     ];
     const over = performance.now() + RUN_MS;
     const outcomes = await runInOrder(tasks, (work) => this.call(work), {
-      concurrency: held.careful > 0 ? 1 : this.subscription.concurrency,
+      concurrency: this.subscription.concurrency,
       isOver: () => this.stopping || performance.now() > Math.min(over, this.leaseEndsAt),
     });
     const notBegun = tasks[outcomes.length]?.item;

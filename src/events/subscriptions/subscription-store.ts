@@ -63,7 +63,7 @@ export class SubscriptionStore {
 
   /**
    * Takes those that nobody holds, or whose holder has gone silent; and what `holder` itself has
-   * let go of without being able to say so.
+   * let go of without being able to say so, which is no further attempt, and forgives none before it.
    */
   async claim(names: readonly string[], holder: string, leaseMs: number): Promise<Lease[]> {
     const { rows } = await this.pool.query<{
@@ -74,8 +74,8 @@ export class SubscriptionStore {
       attempts: number;
     }>(
       `UPDATE event_subscriptions SET holder = $2, generation = generation + 1,
-         attempts = CASE WHEN holder = $2 THEN 1 ELSE attempts + 1 END, lease_until = now() + $3 * interval '1 millisecond',
-         seen_at = now()
+         attempts = CASE WHEN holder = $2 THEN attempts ELSE attempts + 1 END,
+         lease_until = now() + $3 * interval '1 millisecond', seen_at = now()
        WHERE name IN (
          SELECT name FROM event_subscriptions
          WHERE name = ANY($1) AND (holder IS NULL OR holder = $2 OR lease_until < now())
