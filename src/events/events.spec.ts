@@ -91,16 +91,19 @@ describe('events', () => {
   it('are told once they have committed, as CloudEvents', async () => {
     const app = await replica();
     const told = listen(app);
+    const begun = gate();
     const committed = gate();
     const publishing = RequestContext.run('request-7', () =>
       run(app, async (tx, bus) => {
         const id = await bus.publish(tx, 'dataset.restored', 'dataset/1', { datasetId: 1 });
         // Its events stand where it began to write.
         await tx.query('SELECT pg_current_xact_id()');
+        begun.resolve();
         await committed.promise;
         return id;
       }),
     );
+    await begun.promise;
     // Another that commits before it is told after it: nobody may pass by what commits late.
     await publish(app, created(2));
     committed.resolve();
