@@ -6,7 +6,7 @@ import { NotFound } from '../core/problems.js';
 import { HAS_QUOTA } from './dataset-limits.js';
 import { parsePointerName } from './graph/ref.js';
 import { BranchProtected, NotABranch } from './versioning.problems.js';
-import { COLUMNS, toRecord, versionById, type RecordRow } from './version-rows.js';
+import { VERSION_COLUMNS, toVersionRecord, versionById, type RecordRow } from './version-rows.js';
 
 /** A branch that is locked for a commit: nobody else commits to the dataset until it has ended. */
 export interface LockedBranch {
@@ -36,7 +36,7 @@ const LOCK_DATASET: PreparedSql = {
 
 const BRANCH: PreparedSql = {
   name: 'branch-with-head',
-  text: `SELECT p.id AS "pointerId", p.is_tag AS "isTag", p.is_protected AS "isProtected", ${COLUMNS}
+  text: `SELECT p.id AS "pointerId", p.is_tag AS "isTag", p.is_protected AS "isProtected", ${VERSION_COLUMNS}
     FROM dataset_pointers p
     LEFT JOIN dataset_versions v ON v.id = p.dataset_version_id AND v.status = 'committed'
     WHERE p.dataset_id = $1 AND p.pointer_name = $2`,
@@ -88,7 +88,7 @@ export async function lockBranch(
     hasPurges: dataset.hasPurges,
     hasQuota: dataset.hasQuota,
     isTouched: !forMerge,
-    head: head.id === null ? null : toRecord(head),
+    head: head.id === null ? null : toVersionRecord(head),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { Reader } from '../core/contracts/unit-of-work.js';
+import type { PreparedSql, Reader } from '../core/contracts/unit-of-work.js';
 import type { VersionRecord } from '../core/contracts/versions.js';
 import type { DatasetId, VersionId } from '../core/ids.js';
 
@@ -9,7 +9,7 @@ export type RecordRow = Omit<VersionRecord, 'fileCount' | 'totalSizeBytes'> & {
 };
 
 /** The columns of a `VersionRecord`, from `dataset_versions v`. */
-export const COLUMNS = `
+export const VERSION_COLUMNS = `
   v.id, v.dataset_id AS "datasetId", v.version_number AS "versionNumber", v.digest,
   v.parent_version_id AS "parentId", v.merge_parent_id AS "mergeParentId", v.message,
   v.created_by AS "createdBy", v.committed_at AS "committedAt", v.file_count AS "fileCount",
@@ -25,13 +25,13 @@ export async function selectVersions(
   parameters: readonly unknown[],
 ): Promise<VersionRecord[]> {
   const rows = await tx.query<RecordRow>(
-    `SELECT ${COLUMNS} FROM dataset_versions v ${rest}`,
+    `SELECT ${VERSION_COLUMNS} FROM dataset_versions v ${rest}`,
     parameters,
   );
-  return rows.map(toRecord);
+  return rows.map(toVersionRecord);
 }
 
-export function toRecord(row: RecordRow): VersionRecord {
+export function toVersionRecord(row: RecordRow): VersionRecord {
   return {
     ...row,
     fileCount: Number(row.fileCount),
@@ -45,17 +45,19 @@ export async function versionById(tx: Reader, id: VersionId): Promise<VersionRec
   return version ?? null;
 }
 
+const AT_POINTER: PreparedSql = {
+  name: 'version-at-pointer',
+  text: `SELECT ${VERSION_COLUMNS}
+    FROM dataset_versions v JOIN dataset_pointers p ON p.dataset_version_id = v.id
+    WHERE p.dataset_id = $1 AND p.pointer_name = $2`,
+};
+
 /** The head of a branch, or what a tag names; null while a branch is empty, or without a pointer. */
 export async function versionAtPointer(
   tx: Reader,
   dataset: DatasetId,
   name: string,
 ): Promise<VersionRecord | null> {
-  const [version] = await selectVersions(
-    tx,
-    `JOIN dataset_pointers p ON p.dataset_version_id = v.id
-     WHERE p.dataset_id = $1 AND p.pointer_name = $2`,
-    [dataset, name],
-  );
-  return version ?? null;
+  const [row] = await tx.query<RecordRow>(AT_POINTER, [dataset, name]);
+  return row ? toVersionRecord(row) : null;
 }

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { Reader, Tx } from '../../core/contracts/unit-of-work.js';
+import type { PreparedSql, Reader, Tx } from '../../core/contracts/unit-of-work.js';
 import type { VersionEntry } from '../../core/contracts/versions.js';
 import type { FileId } from '../../core/ids.js';
 import type { TableDescription } from '../engine/describe.js';
@@ -26,6 +26,13 @@ interface Row {
   readonly problem_detail: string | null;
 }
 
+const FIND: PreparedSql = {
+  name: 'find-table-contents',
+  text: `SELECT c.file_id, c.reading, c.description, c.problem_code, c.problem_detail
+    FROM unnest($1::integer[], $2::text[]) AS wanted (file_id, reading)
+    JOIN table_contents c ON c.file_id = wanted.file_id AND c.reading = wanted.reading`,
+};
+
 /** The way in which an entry's file is read: what is known of it holds for that way alone. */
 export function readingOf(
   { fileId, path, mimeType }: Pick<VersionEntry, 'fileId' | 'path' | 'mimeType'>,
@@ -47,12 +54,10 @@ export class TableContents {
   /** What is known of each; null where nothing is. */
   async findAll(tx: Reader, readings: readonly Reading[]): Promise<(KnownContent | null)[]> {
     if (readings.length === 0) return [];
-    const rows = await tx.query<Row>(
-      `SELECT c.file_id, c.reading, c.description, c.problem_code, c.problem_detail
-       FROM unnest($1::integer[], $2::text[]) AS wanted (file_id, reading)
-       JOIN table_contents c ON c.file_id = wanted.file_id AND c.reading = wanted.reading`,
-      [readings.map(({ fileId }) => fileId), readings.map(({ key }) => key)],
-    );
+    const rows = await tx.query<Row>(FIND, [
+      readings.map(({ fileId }) => fileId),
+      readings.map(({ key }) => key),
+    ]);
     const found = new Map(rows.map((row) => [`${row.file_id} ${row.reading}`, knownOf(row)]));
     return readings.map(({ fileId, key }) => found.get(`${fileId} ${key}`) ?? null);
   }
