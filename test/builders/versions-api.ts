@@ -74,7 +74,7 @@ export class VersionsApi {
     return body.id;
   }
 
-  async upload(content: string): Promise<number> {
+  async upload(content: string | Uint8Array<ArrayBuffer>): Promise<number> {
     const { body } = await this.call<{ id: number }>('POST', '/files?name=a.txt', {
       headers: { 'Content-Type': 'text/plain' },
       body: content,

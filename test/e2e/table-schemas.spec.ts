@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { writeXlsx } from 'hucre/xlsx';
 import { DataSource } from 'typeorm';
 import { startApp, type TestApp } from '../app.js';
+import { capturedAll } from '../builders/captures.js';
 import { eventually } from '../builders/eventually.js';
 import { VersionsApi, codeOf, type Version } from '../builders/versions-api.js';
 
@@ -51,6 +53,25 @@ describe('after a commit', () => {
     await eventually(async () => expect(await capturedIn(version)).toHaveLength(30));
     for (const { schema } of await capturedIn(version)) expect(schema.rowCount).toBe(2);
     expect((await schemaOf(dataset, 'deep.json')).problem?.code).toBe('malformed');
+  });
+
+  it('a workbook without the sheet that its metadata name stands in nobody’s way', async () => {
+    const dataset = await api.aDataset();
+    const book = await writeXlsx({ sheets: [{ name: 'Here', rows: [['id'], [1]] }] });
+    const metadata = { table: { sheet: 'Elsewhere' } };
+    const operations = [
+      { op: 'put', path: 'a.csv', fileId: await api.upload('id\n1\n') },
+      { op: 'put', path: 'book.xlsx', fileId: await api.upload(new Uint8Array(book)), metadata },
+      { op: 'put', path: 'c.csv', fileId: await api.upload('id\n2\n') },
+    ];
+    const { body: version } = await api.commit(dataset, operations);
+    await eventually(async () => expect(await capturedIn(version)).toHaveLength(2));
+    await capturedAll(database);
+    const failed = `SELECT error FROM jobs WHERE kind = 'tables.capture-schemas' AND state = 'failed'`;
+    expect(await database.query(failed)).toEqual([]);
+    const answer = await api.call('GET', `/datasets/${dataset}/refs/main/schema?path=book.xlsx`);
+    expect(codeOf(answer)).toBe('400 invalid-input');
+    expect(JSON.stringify(answer.body)).toContain('Here');
   });
 
   it('what its tables are is captured, from all of their rows', async () => {

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { UNIT_OF_WORK, type UnitOfWork } from '../../core/contracts/unit-of-work.js';
+import { InvalidInput } from '../../core/problems.js';
 import { TableUnreadable } from '../table.problems.js';
 import { TableProblem } from '../engine/table-problem.js';
 import { TableFiles, asProblem, type TableFile } from '../table-files.js';
@@ -89,12 +90,15 @@ export class TableReader {
     return files.map((file) => byFile.get(file) ?? NO_TABLE);
   }
 
-  /** Reads all of small files in one go, which costs a worker's answer and not one for each. */
+  /**
+   * Reads all of small files in one go, which costs a worker's answer and not one for each. Null for a
+   * file that has not what its metadata ask of it, such as a sheet: whoever asks for the table is told.
+   */
   private async describeAll(
     files: readonly Readable[],
     signal: AbortSignal,
-  ): Promise<KnownContent[]> {
-    const alone = () => Promise.all(files.map((file) => this.describe(file, true, signal)));
+  ): Promise<(KnownContent | null)[]> {
+    const alone = () => Promise.all(files.map((file) => this.describeAlone(file, signal)));
     if (files.length < 2) return alone();
     try {
       const answers = await this.files.lendAll(files, (sources) =>
@@ -103,6 +107,7 @@ export class TableReader {
       return answers.map((answer, at) => {
         if (answer.ok) return { description: answer.answer, problem: null };
         const { failure } = answer;
+        if (failure.kind === 'invalid') return null;
         if (failure.kind === 'problem') return { description: null, problem: failure };
         const { path, fileId } = (files[at] as Readable).entry;
         throw asProblem(errorOf(failure), path, fileId);
@@ -110,6 +115,15 @@ export class TableReader {
     } catch (error) {
       // One of them ended the reader: which one shows when each is read alone.
       if (error instanceof TableProblem) return alone();
+      throw error;
+    }
+  }
+
+  private async describeAlone(file: Readable, signal: AbortSignal): Promise<KnownContent | null> {
+    try {
+      return await this.describe(file, true, signal);
+    } catch (error) {
+      if (error instanceof InvalidInput) return null;
       throw error;
     }
   }
