@@ -1,4 +1,5 @@
-import { rename } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { LeftOut } from './left-out.js';
 import { findProgram, run } from './processes.js';
@@ -82,6 +83,21 @@ export class Client {
     return this.load(['each', `${port}`, headText(head), ...numbers, plan.folder]);
   }
 
+  /** Sends a request again and again until something is over. @returns what 99 of 100 stay below */
+  async p99(port: number, head: RequestHead, until: Promise<unknown>): Promise<number> {
+    const over = `${this.program}-${randomUUID()}.over`;
+    const ended = until.finally(() => writeFile(over, ''));
+    try {
+      const [{ seconds }] = await Promise.all([
+        this.load(['repeat', `${port}`, headText(head), over]),
+        ended,
+      ]);
+      return seconds;
+    } finally {
+      await rm(over, { force: true });
+    }
+  }
+
   /** Fills a file with bytes that do not compress. */
   async fill(file: string, bytes: number, seed: bigint): Promise<void> {
     await run(this.program, ['fill', file, `${bytes}`, `${seed}`]);
@@ -126,7 +142,8 @@ export async function compile(name: string, folder: string): Promise<string> {
   return program;
 }
 
-function headText(head: RequestHead): string {
+/** A request's first lines, without the empty one that ends them. */
+export function headText(head: RequestHead): string {
   const headers = { Host: '127.0.0.1', ...head.headers };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   return `${head.method} ${head.target} HTTP/1.1\r\n${lines.join('')}`;

@@ -1,4 +1,4 @@
-import { inSeconds } from '../harness/figures.js';
+import { inMilliseconds, inSeconds } from '../harness/figures.js';
 import { race } from '../harness/race.js';
 import { DUCKDB_SETTINGS, tableData, timed } from './data.js';
 
@@ -33,7 +33,7 @@ export const firstRows = (['csv', 'parquet'] as const).map((type) =>
       comparisons: [{ contestant: 'Varve', against: 'DuckDB', atMost: 2 }],
       rounds: 9,
       warmUps: 2,
-      figure: inSeconds,
+      figure: inMilliseconds,
     };
   }),
 );
