@@ -1,7 +1,6 @@
-import type { DuckDBVector } from '@duckdb/node-api';
 import duckdb from '@duckdb/node-bindings';
 import { makeData, type Binary, type Data, type Utf8 } from 'apache-arrow';
-import { Column, rawOf, validBits, type Common } from './arrow-column.js';
+import { Column, type Common, type RawVector } from './arrow-column.js';
 
 /** A text's place in a vector: its length, and then its bytes, or where they are if they are many. */
 const ITEM_BYTES = 16;
@@ -24,14 +23,13 @@ export class BytesColumn extends Column {
   }
 
   /** Copies bytes as they are: text is UTF-8 on both sides, and never becomes a string in between. */
-  protected override copy(vector: DuckDBVector, rows: number): void {
-    const { dataView } = rawOf(vector);
-    const words = new Uint32Array(dataView.buffer, dataView.byteOffset, (rows * ITEM_BYTES) / 4);
+  protected override copy(vector: RawVector, rows: number): void {
+    const items = vector.bytes(ITEM_BYTES);
+    const words = new Uint32Array(items.buffer, items.byteOffset, (rows * ITEM_BYTES) / 4);
     const start = this.used;
-    this.placeRows(words, validBits(vector), rows);
+    this.placeRows(words, vector.validBits(), rows);
     this.reserve(this.used);
-    const items = new Uint8Array(dataView.buffer, dataView.byteOffset, rows * ITEM_BYTES);
-    const long = new LongValues(dataView, this.bytes);
+    const long = new LongValues(items, this.bytes);
     for (let row = 0, to = start; row < rows; row += 1) {
       const end = this.offsets[this.filled + row + 1] as number;
       if (end - to > LONGEST_INLINE) long.add(row, words, to, end - to);
@@ -78,7 +76,7 @@ class LongValues {
   private nextHigh = 0;
 
   constructor(
-    private readonly source: DataView,
+    private readonly source: Uint8Array<ArrayBuffer>,
     private readonly target: Uint8Array,
   ) {}
 
@@ -101,10 +99,7 @@ class LongValues {
     if (this.length === 0) return;
     const { buffer, byteOffset } = this.source;
     const pointer = byteOffset + this.first * ITEM_BYTES + 8;
-    this.target.set(
-      duckdb.get_data_from_pointer(buffer as ArrayBuffer, pointer, this.length),
-      this.to,
-    );
+    this.target.set(duckdb.get_data_from_pointer(buffer, pointer, this.length), this.to);
     this.length = 0;
   }
 }

@@ -1,4 +1,5 @@
-import type { DuckDBVector } from '@duckdb/node-api';
+import type { DuckDBDataChunk } from '@duckdb/node-api';
+import duckdb, { type Vector } from '@duckdb/node-bindings';
 import { Field, type Data, type DataType } from 'apache-arrow';
 
 /** Gathers one column of a record batch. */
@@ -7,23 +8,33 @@ export interface ArrowColumn {
   /** How much was gathered of what has no fixed length. */
   readonly heldBytes: number;
   /** Adds a vector's first rows. */
-  append(vector: DuckDBVector, rows: number): void;
+  append(vector: RawVector, rows: number): void;
   /** Gives what was gathered, and begins anew: what was given is good until rows are added again. */
   take(rows: number): Data;
 }
 
-/** A vector as it lies in the engine's memory; the library's own way makes an object of each value. */
-export interface RawVector {
-  readonly dataView: DataView;
-  readonly validity: { readonly data: BigUint64Array | null };
-}
+/** A vector as it lies in the engine's memory; the library's own makes objects of it and of its type. */
+export class RawVector {
+  private constructor(
+    private readonly vector: Vector,
+    /** How many it holds. */
+    private readonly rows: number,
+  ) {}
 
-export const rawOf = (vector: DuckDBVector): RawVector => vector as unknown as RawVector;
+  static of({ chunk, rowCount }: DuckDBDataChunk, column: number): RawVector {
+    return new RawVector(duckdb.data_chunk_get_vector(chunk, column), rowCount);
+  }
 
-/** A bit for each row that has a value; null where all have. */
-export function validBits(vector: DuckDBVector): Uint8Array | null {
-  const { data } = rawOf(vector).validity;
-  return data && new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  /** Its items, each of so many bytes. */
+  bytes(itemBytes: number): Uint8Array<ArrayBuffer> {
+    return duckdb.vector_get_data(this.vector, this.rows * itemBytes) as Uint8Array<ArrayBuffer>;
+  }
+
+  /** A bit for each row that has a value; null where all have. */
+  validBits(): Uint8Array | null {
+    // It is made of words of 64 bits.
+    return duckdb.vector_get_validity(this.vector, Math.ceil(this.rows / 64) * 8) ?? null;
+  }
 }
 
 /** Which rows have a value: a bitmap like the engine's own. */
@@ -36,15 +47,17 @@ class Validity {
     this.bits = new Uint8Array(capacity / 8);
   }
 
-  append(vector: DuckDBVector, rows: number): void {
-    const valid = validBits(vector);
+  append(vector: RawVector, rows: number): void {
+    const valid = vector.validBits();
     const at = this.filled >> 3;
     const bytes = (rows + 7) >> 3;
-    if (valid) {
-      this.hasNulls = true;
-      this.bits.set(valid.subarray(0, bytes), at);
-    } else this.bits.fill(0xff, at, at + bytes);
     this.filled += rows;
+    // While no row is without a value nobody asks for the bitmap.
+    if (!valid && !this.hasNulls) return;
+    if (!this.hasNulls) this.bits.fill(0xff, 0, at);
+    this.hasNulls = true;
+    if (valid) this.bits.set(valid.subarray(0, bytes), at);
+    else this.bits.fill(0xff, at, at + bytes);
   }
 
   take(): Uint8Array | null {
@@ -81,7 +94,7 @@ export abstract class Column implements ArrowColumn {
     this.validity = new Validity(capacity);
   }
 
-  append(vector: DuckDBVector, rows: number): void {
+  append(vector: RawVector, rows: number): void {
     this.validity.append(vector, rows);
     this.copy(vector, rows);
     this.filled += rows;
@@ -98,6 +111,6 @@ export abstract class Column implements ArrowColumn {
     return data;
   }
 
-  protected abstract copy(vector: DuckDBVector, rows: number): void;
+  protected abstract copy(vector: RawVector, rows: number): void;
   protected abstract dataOf(common: Common): Data;
 }

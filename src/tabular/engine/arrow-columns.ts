@@ -1,9 +1,4 @@
-import {
-  DuckDBTypeId,
-  type DuckDBDecimalType,
-  type DuckDBType,
-  type DuckDBVector,
-} from '@duckdb/node-api';
+import { DuckDBTypeId, type DuckDBDecimalType, type DuckDBType } from '@duckdb/node-api';
 import {
   Binary,
   Bool,
@@ -30,7 +25,7 @@ import {
   type DataType,
 } from 'apache-arrow';
 import { BytesColumn } from './arrow-bytes.js';
-import { Column, rawOf, type ArrowColumn, type Common } from './arrow-column.js';
+import { Column, type ArrowColumn, type Common, type RawVector } from './arrow-column.js';
 
 type Numbers =
   | Int8Array
@@ -90,17 +85,21 @@ export function arrowColumn(name: string, type: DuckDBType, capacity: number): A
 }
 
 class FixedColumn extends Column {
+  private readonly bytes: Uint8Array;
+
   constructor(
     name: string,
     type: DataType,
     private readonly values: Numbers,
   ) {
     super(name, type, values.length);
+    this.bytes = new Uint8Array(values.buffer);
   }
 
-  protected override copy(vector: DuckDBVector, rows: number): void {
-    const { items } = vector as unknown as { items: Numbers };
-    (this.values as Int32Array).set(items.subarray(0, rows) as Int32Array, this.filled);
+  protected override copy(vector: RawVector, rows: number): void {
+    const itemBytes = this.values.BYTES_PER_ELEMENT;
+    const items = vector.bytes(itemBytes).subarray(0, rows * itemBytes);
+    this.bytes.set(items, this.filled * itemBytes);
   }
 
   protected override dataOf(common: Common): Data {
@@ -117,9 +116,8 @@ class BooleanColumn extends Column {
     this.bits = new Uint8Array(capacity / 8);
   }
 
-  protected override copy(vector: DuckDBVector, rows: number): void {
-    const { buffer, byteOffset } = rawOf(vector).dataView;
-    const values = new Uint8Array(buffer, byteOffset, rows);
+  protected override copy(vector: RawVector, rows: number): void {
+    const values = vector.bytes(1);
     for (let row = 0; row < rows; row += 1) {
       const at = this.filled + row;
       const bit = 1 << (at & 7);
@@ -134,18 +132,27 @@ class BooleanColumn extends Column {
   }
 }
 
+/** As many as hold so many digits (duckdb.org/docs/stable/sql/data_types/numeric). */
+function decimalBytes(width: number): 2 | 4 | 8 | 16 {
+  if (width <= 4) return 2;
+  if (width <= 9) return 4;
+  return width <= 18 ? 8 : 16;
+}
+
 /** Decimals: two to sixteen bytes each, by their width, which Arrow wants as four words of 32 bits. */
 class DecimalColumn extends Column {
   private readonly words: Int32Array;
+  private readonly itemBytes: 2 | 4 | 8 | 16;
 
   constructor(name: string, { width, scale }: DuckDBDecimalType, capacity: number) {
     super(name, new Decimal(scale, width, 128), capacity);
+    this.itemBytes = decimalBytes(width);
     this.words = new Int32Array(capacity * 4);
   }
 
-  protected override copy(vector: DuckDBVector, rows: number): void {
-    const { buffer, byteOffset, byteLength } = rawOf(vector).dataView;
-    const itemBytes = byteLength / vector.itemCount;
+  protected override copy(vector: RawVector, rows: number): void {
+    const { itemBytes } = this;
+    const { buffer, byteOffset } = vector.bytes(itemBytes);
     const values =
       itemBytes === 2
         ? new Int16Array(buffer, byteOffset, rows)

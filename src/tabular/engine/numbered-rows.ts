@@ -1,4 +1,5 @@
-import type { Session } from './session.js';
+import type { Relation } from './readers/reader.js';
+import type { EngineColumn, Session } from './session.js';
 
 /** The column that holds a row's number, from 1. */
 export const ROW = '"varve row"';
@@ -7,6 +8,15 @@ export const ROW = '"varve row"';
 export interface NumberedTable {
   readonly from: string;
   readonly rowNumber: string | null;
+}
+
+/** What numbers a table's rows, unless a column of its own is called the same. */
+export function rowNumberOf(
+  { rowNumber }: Pick<Relation, 'rowNumber'>,
+  columns: readonly EngineColumn[],
+): string | null {
+  const isHidden = columns.some(({ name }) => name.toLowerCase() === rowNumber);
+  return isHidden ? null : (rowNumber ?? null);
 }
 
 /**

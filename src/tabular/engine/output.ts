@@ -1,6 +1,4 @@
-import { createWriteStream } from 'node:fs';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { open } from 'node:fs/promises';
 import { arrowStream } from './arrow-output.js';
 import { csvColumns, jsonSelection } from './projection.js';
 import type { EngineColumn, Session } from './session.js';
@@ -22,8 +20,7 @@ export async function writeResult(
   target: string,
 ): Promise<void> {
   if (format === 'arrow') {
-    const pieces = arrowStream(session, select, columns);
-    await pipeline(Readable.from(pieces), createWriteStream(target));
+    await writePieces(arrowStream(session, select, columns), target);
     return;
   }
   const settings = {
@@ -35,6 +32,27 @@ export async function writeResult(
   await session.run(
     `COPY (SELECT ${selectionFor(format, columns)} FROM (${select}\n)) TO ${literal(target)} (${settings}, USE_TMP_FILE false)`,
   );
+}
+
+/** Writes pieces while the next are made: a pipe that is not read stops this as well. */
+async function writePieces(
+  stream: AsyncIterable<readonly Uint8Array[]>,
+  target: string,
+): Promise<void> {
+  const file = await open(target, 'w');
+  let written: Promise<unknown> = Promise.resolve();
+  try {
+    for await (const pieces of stream) {
+      await written;
+      written = file.writev(pieces);
+      // It is awaited above and below; until then nobody is to be surprised by its failure.
+      written.catch(() => undefined);
+    }
+    await written;
+  } finally {
+    await written.catch(() => undefined);
+    await file.close();
+  }
 }
 
 function selectionFor(format: OutputFormat, columns: readonly EngineColumn[]): string {

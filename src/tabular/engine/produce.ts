@@ -2,8 +2,8 @@ import type { SampleMethod, TableFileFormat } from '../../core/contracts/tables.
 import { textOf } from '../schema/schema-diff.js';
 import { describeColumn, logicalType } from './columns.js';
 import { findColumn } from './filter-sql.js';
+import { rowNumberOf } from './numbered-rows.js';
 import { writeResult } from './output.js';
-import type { Relation } from './readers/reader.js';
 import { openTable } from './readers/registry.js';
 import { RowDiff } from './row-diff.js';
 import { sampleSelect } from './sample.js';
@@ -47,12 +47,6 @@ export async function produceTable(session: Session, request: ProduceRequest): P
   }
   const columns = await session.columns(`(${select})`);
   await writeResult(session, select, columns, format, output);
-}
-
-/** What numbers a table's rows, unless a column of its own is called the same. */
-function rowNumberOf({ rowNumber }: Relation, columns: readonly EngineColumn[]): string | null {
-  const isHidden = columns.some(({ name }) => name.toLowerCase() === rowNumber);
-  return isHidden ? null : (rowNumber ?? null);
 }
 
 const TIMES = new Set(['date', 'timestamp', 'timestamptz']);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { tableFromIPC } from 'apache-arrow';
-import { readFile } from 'node:fs/promises';
-import { TableFolder } from '../../../test/builders/tables.js';
+import { readFile, writeFile } from 'node:fs/promises';
+import { TableFolder, expectProblem } from '../../../test/builders/tables.js';
 import { perform } from '../worker/operations.js';
 import type { OutputFormat } from './output.js';
 import type { QueryAnswer } from './query.js';
@@ -64,6 +64,67 @@ describe('a SELECT', () => {
     expect((await query(sql, 'csv')).toString()).toBe("id,f\n1,'=x\n2,y\n");
     expect((await query(sql, 'parquet')).subarray(0, 4).toString()).toBe('PAR1');
     expect(tableFromIPC(await query(sql, 'arrow')).numRows).toBe(2);
+  });
+
+  it.each(['json', 'ndjson', 'csv', 'parquet', 'arrow'] as const)(
+    'that fails at its 600,000th row fails as %s as well, and is not merely shorter',
+    async (format) => {
+      const sql = `SELECT i, CAST(CASE WHEN i = 600000 THEN 'no number' ELSE '1' END AS INTEGER) AS n
+        FROM range(700000) t(i)`;
+      await expect(query(sql, format)).rejects.toThrow("Could not convert string 'no number'");
+    },
+  );
+
+  it.each(['ndjson', 'arrow'] as const)(
+    'over damaged pages is the table’s problem, as %s',
+    async (format) => {
+      const source = folder.of(`${folder.directory}/damaged-${format}.parquet`);
+      await folder.session((session) =>
+        session.run(
+          `COPY (SELECT i // 3 AS n FROM range(500000) t(i)) TO '${source.path}' (FORMAT parquet, COMPRESSION snappy)`,
+        ),
+      );
+      const bytes = await readFile(source.path);
+      bytes.fill(0xff, bytes.length / 2, bytes.length / 2 + 2000);
+      await writeFile(source.path, bytes);
+      const answer = perform({
+        operation: 'query',
+        request: { sql: 'SELECT * FROM t', format, tables: [{ name: 't', source }] },
+        limits: folder.limits,
+        output: `${folder.directory}/result`,
+      });
+      await expectProblem(answer, 'malformed');
+    },
+  );
+
+  it('keeps its order as Arrow, and has every row once', async () => {
+    const sql = `SELECT i FROM (SELECT i, hash(i) AS h FROM range(300000) t(i)) ORDER BY i DESC`;
+    const column = tableFromIPC(await query(sql, 'arrow')).getChild('i');
+    expect(column?.length).toBe(300_000);
+    expect(
+      [...(column?.toArray() as BigInt64Array)].every((i, at) => Number(i) === 299_999 - at),
+    ).toBe(true);
+  });
+
+  it('comes as Arrow in batches, smaller ones where its columns are many', async () => {
+    const batches = async (columns: number) => {
+      const values = Array.from({ length: columns }, (_, at) => `i * ${at} AS c${at}`).join(', ');
+      const sql = `SELECT ${values}, CASE WHEN i >= 9000 THEN i END AS late FROM range(10000) t(i)`;
+      const table = tableFromIPC(await query(sql, 'arrow'));
+      const last = table.getChild(`c${columns - 1}`)?.toArray() as BigInt64Array;
+      expect([...last].map(Number)).toEqual(
+        Array.from({ length: 10_000 }, (_, row) => row * (columns - 1)),
+      );
+      const late = table.getChild('late');
+      expect([8999, 9000, 9999].map((row) => late?.get(row) as bigint | null)).toEqual([
+        null,
+        9000n,
+        9999n,
+      ]);
+      return table.batches.map(({ numRows }) => numRows);
+    };
+    expect(await batches(2)).toEqual([10_000]);
+    expect(await batches(400)).toEqual([2048, 2048, 2048, 2048, 1808]);
   });
 });
 

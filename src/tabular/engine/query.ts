@@ -82,12 +82,14 @@ async function resultColumns(session: Session, select: string): Promise<EngineCo
   }
 }
 
+/** How the engine begins to tell of what it found in a file, and not in the statement. */
+const OF_A_FILE = /^(CSV Error|.*\bCSV Error on Line)|Failed to read file/m;
+
 /** What is wrong with a query is the caller's to mend, except where it is the table's, or too much. */
 export function asQueryProblem(error: unknown): Error {
   if (error instanceof InvalidRequest) return error;
   const problem = asFileProblem(error);
-  const isTables =
-    error instanceof Error && /^(CSV Error|.*\bCSV Error on Line)/m.test(error.message);
+  const isTables = OF_A_FILE.test(String((error as { message?: unknown } | null)?.message));
   if (!(problem instanceof TableProblem) || problem.code === 'too-large' || isTables)
     return problem;
   return new InvalidRequest(plainMessage(error));

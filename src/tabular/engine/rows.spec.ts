@@ -123,6 +123,42 @@ describe('rows as JSON', () => {
     expect(seen[0]).toEqual({ id: 2, g: 2 });
   });
 
+  it('are found behind the place where the types of a sample end to fit', async () => {
+    const lines = Array.from({ length: 60_000 }, (_, id) => `${id},${id === 59_000 ? 'x' : 1}`);
+    const source = await folder.source('late.csv', `id,v\n${lines.join('\n')}\n`);
+    const found = await json(source, { where: parseFilter('id in (1, 59000, 59999)') });
+    expect(found).toEqual([
+      { id: 1, v: '1' },
+      { id: 59_000, v: 'x' },
+      { id: 59_999, v: '1' },
+    ]);
+  });
+
+  it.each([
+    ['numbered by their file', 'i AS id'],
+    ['called as the numbers of their file are', 'i AS "File_Row_Number"'],
+  ])('begin in the middle of rows that are %s', async (_, columns) => {
+    const select = `SELECT ${columns} FROM range(300000) t(i)`;
+    const source = await parquet(`middle-${columns.length}.parquet`, select);
+    const at = async (offset: number) => {
+      const { body, rowCount, more } = await page(source, { offset, limit: 3 });
+      const rows = JSON.parse(`[${Buffer.from(body).toString()}]`) as Record<string, number>[];
+      return { ids: rows.map((row) => Object.values(row)[0]), rowCount, more };
+    };
+    expect(await at(0)).toEqual({ ids: [0, 1, 2], rowCount: 3, more: true });
+    expect(await at(199_999)).toEqual({
+      ids: [199_999, 200_000, 200_001],
+      rowCount: 3,
+      more: true,
+    });
+    expect(await at(299_997)).toEqual({
+      ids: [299_997, 299_998, 299_999],
+      rowCount: 3,
+      more: false,
+    });
+    expect(await at(400_000)).toEqual({ ids: [], rowCount: 0, more: false });
+  });
+
   it.each([
     ['id = 3', [3]],
     ['id in (1, 2, 99)', [1, 2]],

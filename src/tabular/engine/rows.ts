@@ -2,7 +2,9 @@ import type { Condition } from '../where/parse.js';
 import { arrowStream } from './arrow-output.js';
 import { describeColumn, type TableColumn } from './columns.js';
 import { checkValues, filterSql, findColumn, type FilterSql } from './filter-sql.js';
+import { rowNumberOf } from './numbered-rows.js';
 import { csvColumns, jsonSelection } from './projection.js';
+import type { Relation } from './readers/reader.js';
 import { openTable } from './readers/registry.js';
 import type { EngineColumn, Session } from './session.js';
 import type { TableSource } from './source.js';
@@ -49,8 +51,7 @@ export async function readRows(
   const filter = request.where ? filterSql(request.where, all) : EVERY_ROW;
   await checkValues(session, filter);
   const inner = `SELECT ${columns.map(({ name }) => identifier(name)).join(', ')}
-    FROM ${numbered(relation.from, request)} WHERE ${filter.sql} ${orderOf(request, all)}
-    LIMIT ${request.limit + 1} OFFSET ${request.offset}`;
+    FROM ${chosen(request, relation, all, filter)}`;
   const described = columns.map((column) => describeColumn(column, null));
   const write = { json: jsonPage, csv: csvPage, arrow: arrowPage }[request.format];
   const page = await write(session, inner, columns, filter.parameters, request.limit);
@@ -58,6 +59,27 @@ export async function readRows(
 }
 
 type Written = Omit<RowsPage, 'columns'>;
+
+/**
+ * The clauses that choose a page's rows, and one more. By their numbers, where the table's reader numbers
+ * them and all are wanted as they stand: then it passes over what it need not read.
+ */
+function chosen(
+  request: RowsRequest,
+  relation: Relation,
+  columns: readonly EngineColumn[],
+  filter: FilterSql,
+): string {
+  const { where, orderBy, offset, limit } = request;
+  const rowNumber = rowNumberOf(relation, columns);
+  if (rowNumber !== null && where === null && orderBy.length === 0) {
+    // The limit is reached with the last of them, and keeps the pages behind it from being decompressed.
+    return `${relation.from} WHERE ${rowNumber} BETWEEN ${offset} AND ${offset + limit}
+      LIMIT ${limit + 1}`;
+  }
+  return `${numbered(relation.from, request)} WHERE ${filter.sql} ${orderOf(request, columns)}
+    LIMIT ${limit + 1} OFFSET ${offset}`;
+}
 
 /** Ties are broken by the rows' own order, so that pages neither repeat rows nor lose any. */
 function numbered(from: string, { orderBy }: RowsRequest): string {
@@ -109,18 +131,18 @@ async function arrowPage(
   parameters: readonly string[],
   limit: number,
 ): Promise<Written> {
-  const pieces: Uint8Array[] = [];
+  const body: Uint8Array[] = [];
   let rowCount = 0;
   const sql = `SELECT * FROM (${inner})`;
   const chunks = arrowStream(session, sql, columns, parameters, {
     maximumRows: limit,
     onRows: (count) => (rowCount = count),
   });
-  for await (const piece of chunks) pieces.push(piece);
+  for await (const pieces of chunks) body.push(Buffer.concat(pieces));
   return {
     rowCount: Math.min(rowCount, limit),
     more: rowCount > limit,
-    body: Buffer.concat(pieces),
+    body: Buffer.concat(body),
   };
 }
 

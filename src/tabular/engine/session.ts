@@ -1,10 +1,12 @@
 import {
   DuckDBInstance,
   type DuckDBConnection,
+  type DuckDBDataChunk,
   type DuckDBMaterializedResult,
   type DuckDBType,
 } from '@duckdb/node-api';
 import { literal } from './sql-text.js';
+import { TableProblem } from './table-problem.js';
 
 /** What one engine may use. */
 export interface EngineLimits {
@@ -18,6 +20,12 @@ export interface EngineLimits {
 /** How much of a result is made while what came before is still being used. */
 const STREAMED_AHEAD = '16MiB';
 
+/**
+ * After a larger result an engine is not used again: the memory of what was read stays with it, and with
+ * the result itself until that is collected.
+ */
+const KEPT_RESULT_BYTES = 1024 * 1024;
+
 /** A column as the engine knows it. */
 export interface EngineColumn {
   readonly name: string;
@@ -27,10 +35,13 @@ export interface EngineColumn {
 /** A value that a statement is given: always as text, cast where it is used. */
 export type Parameter = string;
 
-/** One engine: nothing of a request is there for the next. */
+/** One engine: nothing of a request is there for the next, but what a file says of itself. */
 export class Session {
   /** Nothing was done in it but reading to the end: what it is now, it was when it was opened. */
   isAsOpened = true;
+
+  /** The newest answer of `columns`: who pages through a file asks for it again and again. */
+  private columnsKnown: { readonly from: string; readonly columns: EngineColumn[] } | null = null;
 
   private constructor(
     private readonly instance: DuckDBInstance,
@@ -50,6 +61,8 @@ export class Session {
     });
     const connection = await instance.connect();
     await connection.run("SET TimeZone = 'UTC'");
+    // Of files that are read in place, which never change: a directory is read once, not for each page.
+    await connection.run('SET parquet_metadata_cache = true');
     await connection.run(`SET streaming_buffer_size = '${STREAMED_AHEAD}'`);
     return new Session(instance, connection, limits);
   }
@@ -72,8 +85,10 @@ export class Session {
 
   /** The columns that a FROM clause gives. */
   async columns(from: string): Promise<EngineColumn[]> {
-    const result = await this.connection.run(`SELECT * FROM ${from} LIMIT 0`);
-    return columnsOf(result);
+    if (this.columnsKnown?.from === from) return this.columnsKnown.columns;
+    const columns = columnsOf(await this.connection.run(`SELECT * FROM ${from} LIMIT 0`));
+    this.columnsKnown = { from, columns };
+    return columns;
   }
 
   /** All rows of a small result, as arrays of JSON values; what JSON cannot hold is text. */
@@ -81,7 +96,7 @@ export class Session {
     sql: string,
     parameters: readonly Parameter[] = [],
   ): Promise<Row[]> {
-    const reader = await this.connection.runAndReadAll(sql, [...parameters]);
+    const reader = await this.connection.runAndReadAll(sql, given(parameters));
     return reader.getRowsJson() as unknown as Row[];
   }
 
@@ -95,25 +110,69 @@ export class Session {
     return row;
   }
 
-  /** The texts of a result with one column, as they are made. */
+  /** The texts of a result with one column, which is small. */
   async *texts(sql: string, parameters: readonly Parameter[] = []): AsyncGenerator<string | null> {
     const wasAsOpened = this.isAsOpened;
     this.isAsOpened = false;
-    const result = await this.connection.stream(sql, [...parameters]);
+    const result = await this.connection.run(sql, given(parameters));
+    let bytes = 0;
     for (;;) {
       const chunk = await result.fetchChunk();
       if (!chunk || chunk.rowCount === 0) {
-        this.isAsOpened = wasAsOpened;
+        this.isAsOpened = wasAsOpened && bytes <= KEPT_RESULT_BYTES;
         return;
       }
-      for (const value of chunk.getColumnValues(0)) yield value as string | null;
+      for (const value of chunk.getColumnValues(0) as (string | null)[]) {
+        bytes += value?.length ?? 0;
+        yield value;
+      }
     }
   }
 
-  /** Runs a statement whose result is read chunk by chunk. */
-  stream(sql: string, parameters: readonly Parameter[] = []) {
-    this.isAsOpened = false;
-    return this.connection.stream(sql, [...parameters]);
+  /**
+   * The chunks of a SELECT's result, each fetched while the one before is being used. A result that fails
+   * half-way ends like one that is whole, for the engine's C interface says nothing there; but the
+   * transaction that it ran in is lost, which the next statement is told.
+   */
+  async *chunks(
+    select: string,
+    parameters: readonly Parameter[] = [],
+  ): AsyncGenerator<DuckDBDataChunk> {
+    await this.run('BEGIN TRANSACTION READ ONLY');
+    const result = await this.connection.stream(select, given(parameters));
+    const fetch = () => {
+      const fetched = result.fetchChunk();
+      // It is awaited below, but maybe only once somebody has taken what came before.
+      fetched.catch(() => undefined);
+      return fetched;
+    };
+    let next = fetch();
+    try {
+      for (let chunk = await next; chunk && chunk.rowCount > 0; chunk = await next) {
+        next = fetch();
+        yield chunk;
+      }
+    } finally {
+      // Whoever stops in the middle closes the engine: not under somebody who reads from it.
+      await next.catch(() => undefined);
+    }
+    try {
+      await this.connection.run('SELECT 1');
+    } catch {
+      throw await this.failureOf(select, parameters);
+    }
+    await this.connection.run('COMMIT');
+  }
+
+  /** What a SELECT fails by: made once more, each of its values looked at. */
+  private async failureOf(select: string, parameters: readonly Parameter[]): Promise<Error> {
+    await this.connection.run('ROLLBACK');
+    try {
+      await this.rows(`SELECT bit_xor(hash(COLUMNS(*))) FROM (${select})`, parameters);
+    } catch (error) {
+      return error as Error;
+    }
+    return new TableProblem('too-large', 'The result could not be made to its end.');
   }
 
   /** The statements that a text holds. @throws where it does not parse */
@@ -125,6 +184,11 @@ export class Session {
     this.connection.closeSync();
     this.instance.closeSync();
   }
+}
+
+/** Nothing where there are none: a statement that is prepared is planned twice. */
+function given(parameters: readonly Parameter[]): Parameter[] | undefined {
+  return parameters.length > 0 ? [...parameters] : undefined;
 }
 
 function columnsOf(result: DuckDBMaterializedResult): EngineColumn[] {

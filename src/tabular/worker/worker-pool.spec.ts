@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { readdir } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '../../../test/builders/eventually.js';
 import { TableFolder, expectProblem } from '../../../test/builders/tables.js';
 import type { TableSource } from '../engine/source.js';
@@ -89,6 +90,40 @@ describe('a pool of workers', () => {
     for (const each of asked) {
       if (each.status === 'rejected') expect(each.reason).toMatchObject({ name: 'Unavailable' });
     }
+  });
+
+  it('pages through long texts within its memory, be they in pages of the file of 100 MB', async () => {
+    const workers = pool();
+    for (const format of ['parquet', 'csv']) {
+      const source = folder.of(`${folder.directory}/long.${format}`);
+      await folder.session((session) =>
+        session.run(
+          `COPY (SELECT i, repeat(chr(65 + (i % 26)::INTEGER), 8000) AS t FROM range(15000) t(i))
+           TO '${source.path}' (FORMAT ${format})`,
+        ),
+      );
+      for (let offset = 0; offset < 15_000; offset += 1000) {
+        const rows = { columns: null, where: null, orderBy: [], offset, limit: 1000 };
+        const page = await workers.ask('rows', { source, rows: { ...rows, format: 'json' } });
+        expect(page).toMatchObject({ rowCount: 1000, more: offset < 14_000 });
+      }
+    }
+  });
+
+  it('tells what a result fails by, however slowly its reader takes what comes before', async () => {
+    // The row is fetched while the batch before the one that it would follow is still being written.
+    const sql = `SELECT i AS a, i AS b, i AS c, i AS d, i AS e, i AS f,
+        CAST(CASE WHEN i = 133200 THEN 'no number' ELSE '1' END AS INTEGER) AS n
+      FROM range(400000) t(i)`;
+    const query = { sql, tables: [], format: 'arrow' } as const;
+    const slowly = pool().stream('query', query, undefined, async (result, answered) => {
+      for await (const piece of result.pieces()) {
+        expect(piece.length).toBeGreaterThan(0);
+        await sleep(100);
+      }
+      await answered;
+    });
+    await expect(slowly).rejects.toMatchObject({ name: 'InvalidRequest' });
   });
 
   it('leaves nothing behind', async () => {

@@ -32,6 +32,7 @@ export const arrowReader: DatasetReader = {
     return {
       format,
       from: `read_parquet(${literal(file)})`,
+      rowNumber: 'file_row_number',
       files: [file],
       options: { format },
       guessed: [],

@@ -48,6 +48,7 @@ export const avroReader: DatasetReader = {
     return {
       format,
       from: `read_parquet(${literal(file)})`,
+      rowNumber: 'file_row_number',
       files: [file],
       options: { format },
       guessed: [],

@@ -41,6 +41,7 @@ export const excelReader: DatasetReader & { read: ReadBook } = {
     return {
       format,
       from: `read_parquet(${literal(file)})`,
+      rowNumber: 'file_row_number',
       files: [file],
       options: {
         format,
