@@ -1,11 +1,10 @@
 import { Logger } from '@nestjs/common';
-import type { BrokerMessage, EventBroker } from '../../core/contracts/event-broker.js';
-import { Alarm } from '../alarm.js';
-import { POLL_MS } from '../bus-connections.js';
+import type { EventBroker } from '../../core/contracts/event-broker.js';
+import { batchesOf } from '../batches.js';
 import { RELAY } from '../log/event-log.js';
 import { isAfter, LOG_START, parseCursor, type LogPosition } from '../log/log-position.js';
 import type { LogReader } from '../log/log-reader.js';
-import type { LeaseHolder } from '../subscriptions/lease-holder.js';
+import { LeasedLoop, type Leased } from '../subscriptions/leased-loop.js';
 import type { Lease, SubscriptionStore } from '../subscriptions/subscription-store.js';
 import { toMessage } from './relayed-event.js';
 
@@ -14,8 +13,7 @@ const BATCH_BYTES = 768 * 1024;
 /** How often the broker is asked what it has where nothing else happens. */
 const LOOK_MS = 5_000;
 
-interface Held {
-  readonly lease: Lease;
+interface Held extends Leased {
   cursor: LogPosition;
   /** When the broker last told what its store ends with; null where that is to be asked again. */
   lookedAt: number | null;
@@ -26,78 +24,41 @@ interface Held {
  * broker says it has is believed more than the position: where its store ends before that, because it
  * was wiped or has lost the last it was given, the relay goes back there.
  */
-export class Relay implements LeaseHolder {
-  readonly name = RELAY;
+export class Relay extends LeasedLoop<Held> {
   private readonly logger = new Logger(Relay.name);
-  private readonly alarm = new Alarm();
-  private held: Held | null = null;
-  private leaseEndsAt = 0;
   private isAway = false;
-  private stopping = false;
-  private readonly loop: Promise<void>;
 
   constructor(
     private readonly broker: EventBroker,
-    private readonly store: SubscriptionStore,
+    store: SubscriptionStore,
     private readonly log: LogReader,
     private readonly count: (events: number) => void,
   ) {
-    this.loop = this.run();
+    super(RELAY, store);
   }
 
-  get generation(): string | null {
-    return this.held?.lease.generation ?? null;
+  protected begin(lease: Lease): Held {
+    return { lease, pending: false, cursor: lease.position, lookedAt: null };
   }
 
-  ring(): void {
-    this.alarm.ring();
+  protected async step(held: Held): Promise<boolean> {
+    const more = await this.publish(held);
+    if (this.isAway) this.logger.log(`${this.broker.address} is given events again`);
+    this.isAway = false;
+    return more;
   }
 
-  take(lease: Lease, endsAt: number): void {
-    this.held = { lease, cursor: lease.position, lookedAt: null };
-    this.leaseEndsAt = endsAt;
-    this.alarm.ring();
-  }
-
-  keep(endsAt: number): void {
-    this.leaseEndsAt = endsAt;
-  }
-
-  lose(): void {
-    this.held = null;
-  }
-
-  async stop(): Promise<void> {
-    this.stopping = true;
-    this.alarm.ring();
-    await this.loop;
-    if (this.held) await this.store.release(this.held.lease).catch(() => undefined);
-  }
-
-  private async run(): Promise<void> {
-    while (!this.stopping) {
-      const held = this.held;
-      let more = false;
-      try {
-        if (held && performance.now() < this.leaseEndsAt) {
-          more = await this.step(held);
-          if (this.isAway) this.logger.log(`${this.broker.address} is given events again`);
-          this.isAway = false;
-        }
-      } catch (error) {
-        if (held) held.lookedAt = null;
-        // Once, and not each second for as long as it lasts.
-        if (!this.isAway) {
-          this.logger.warn({ err: error }, `${this.broker.address} cannot be given events`);
-        }
-        this.isAway = true;
-      }
-      if (!more) await this.alarm.sleep(POLL_MS);
+  /** Says so once, and not each second for as long as it lasts. */
+  protected fail(error: unknown, held: Held): void {
+    held.lookedAt = null;
+    if (!this.isAway) {
+      this.logger.warn({ err: error }, `${this.broker.address} cannot be given events`);
     }
+    this.isAway = true;
   }
 
   /** Publishes a page, and says whether there is more. */
-  private async step(held: Held): Promise<boolean> {
+  private async publish(held: Held): Promise<boolean> {
     if (held.lookedAt === null || performance.now() - held.lookedAt > LOOK_MS) {
       await this.look(held);
     }
@@ -109,14 +70,15 @@ export class Relay implements LeaseHolder {
       after = entry.position;
       return message;
     });
-    for (const batch of batchesOf(messages)) {
+    const bytesOf = ({ body }: { body: string }) => Buffer.byteLength(body);
+    for (const batch of batchesOf(messages, bytesOf, BATCH_BYTES)) {
       await this.broker.publish(batch);
       this.count(batch.length);
     }
     held.cursor = end;
     held.lookedAt = performance.now();
     if (await this.store.advance(held.lease, end, [])) return isFull;
-    if (this.held === held) this.lose();
+    this.loseIfHeld(held);
     return false;
   }
 
@@ -131,20 +93,4 @@ export class Relay implements LeaseHolder {
     );
     held.cursor = end;
   }
-}
-
-/** The messages in their order, as many at a time as have few enough bytes, and one at the least. */
-function batchesOf(messages: readonly BrokerMessage[]): BrokerMessage[][] {
-  const batches: BrokerMessage[][] = [];
-  let sizeBytes = Infinity;
-  for (const message of messages) {
-    const bytes = Buffer.byteLength(message.body);
-    if (sizeBytes + bytes > BATCH_BYTES) {
-      batches.push([]);
-      sizeBytes = 0;
-    }
-    batches.at(-1)?.push(message);
-    sizeBytes += bytes;
-  }
-  return batches;
 }

@@ -1,13 +1,12 @@
 import { Logger } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Counter } from 'prom-client';
-import { Alarm } from '../alarm.js';
-import { POLL_MS } from '../bus-connections.js';
+import { batchesOf } from '../batches.js';
 import type { LogEntry } from '../log/entry-source.js';
 import type { LogPosition } from '../log/log-position.js';
 import type { LogReader } from '../log/log-reader.js';
 import { backoffMs } from '../subscriptions/durable-subscription.js';
-import type { LeaseHolder } from '../subscriptions/lease-holder.js';
+import { LeasedLoop, type Leased } from '../subscriptions/leased-loop.js';
 import type {
   Lease,
   Passed,
@@ -23,83 +22,39 @@ const MAX_DUE = 50;
 const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 10_000;
 
-interface Held {
-  readonly lease: Lease;
+interface Held extends Leased {
   cursor: LogPosition;
-  /** Whether there may be dead letters that somebody wants tried again. */
-  pending: boolean;
 }
 
 /**
  * Sends the log to a remote bus, in its order and in batches, for as long as this process has the
  * lease. What was sent and not written down is sent again, which the remote knows by the ids.
  */
-export class ForwardRunner implements LeaseHolder {
+export class ForwardRunner extends LeasedLoop<Held> {
   private readonly logger = new Logger(ForwardRunner.name);
-  private readonly alarm = new Alarm();
-  private readonly stopping = new AbortController();
-  private held: Held | null = null;
-  private leaseEndsAt = 0;
   /** How often in a row the remote was away. */
   private failures = 0;
-  private readonly loop: Promise<void>;
 
   constructor(
-    readonly name: string,
+    name: string,
     private readonly remote: RemoteBus,
-    private readonly store: SubscriptionStore,
+    store: SubscriptionStore,
     private readonly reader: LogReader,
     private readonly forwarded: Counter<'outcome'>,
   ) {
-    this.loop = this.run();
+    super(name, store);
   }
 
-  get generation(): string | null {
-    return this.held?.lease.generation ?? null;
+  /** Dead letters that somebody wants tried again are what may be pending. */
+  protected begin(lease: Lease): Held {
+    return { lease, pending: true, cursor: lease.position };
   }
 
-  ring(): void {
-    this.alarm.ring();
-  }
-
-  take(lease: Lease, endsAt: number): void {
-    this.held = { lease, cursor: lease.position, pending: true };
-    this.leaseEndsAt = endsAt;
-    this.alarm.ring();
-  }
-
-  keep(endsAt: number, pending: boolean): void {
-    this.leaseEndsAt = endsAt;
-    if (this.held && pending) this.held.pending = true;
-  }
-
-  lose(): void {
-    this.held = null;
-  }
-
-  async stop(): Promise<void> {
-    this.stopping.abort();
-    this.alarm.ring();
-    await this.loop;
-    if (this.held) await this.store.release(this.held.lease).catch(() => undefined);
-  }
-
-  private async run(): Promise<void> {
-    const { signal } = this.stopping;
-    while (!signal.aborted) {
-      let more = false;
-      try {
-        if (this.held && performance.now() < this.leaseEndsAt) more = await this.step(this.held);
-      } catch (error) {
-        if (error instanceof RemoteAway) await this.pause(error);
-        else {
-          this.logger.warn({ err: error }, 'Forwarding events has to wait');
-          // What was written and what was not is unknown: begin again from what the database has.
-          this.lose();
-        }
-      }
-      if (!more && !signal.aborted) await this.alarm.sleep(POLL_MS);
-    }
+  protected async fail(error: unknown): Promise<void> {
+    if (error instanceof RemoteAway) return this.pause(error);
+    this.logger.warn({ err: error }, 'Forwarding events has to wait');
+    // What was written and what was not is unknown: begin again from what the database has.
+    this.lose();
   }
 
   /** Waits longer and longer for the remote, whatever is published meanwhile. */
@@ -110,18 +65,17 @@ export class ForwardRunner implements LeaseHolder {
     this.forwarded.inc({ outcome: 'away' });
     const ms = Math.min(backoffMs(FIRST_PAUSE_MS, this.failures), LONGEST_PAUSE_MS);
     await sleep(ms, null, { signal: this.stopping.signal, ref: false }).catch(() => undefined);
-    this.alarm.ring();
+    this.ring();
   }
 
-  /** Sends what there is, and says whether there is more. */
-  private async step(held: Held): Promise<boolean> {
+  protected async step(held: Held): Promise<boolean> {
     if (held.pending) held.pending = await this.sendAgain(held);
     const page = await this.reader.after(held.cursor);
-    for (const batch of batchesOf(page.entries)) {
+    for (const batch of batchesOf(page.entries, sizeOf, MAX_BATCH_BYTES)) {
       const refused = await this.send(batch);
       const last = batch.at(-1)!.position;
       if (!(await this.store.advance(held.lease, last, refused))) {
-        if (this.held === held) this.lose();
+        this.loseIfHeld(held);
         return false;
       }
       held.cursor = last;
@@ -185,18 +139,6 @@ export class ForwardRunner implements LeaseHolder {
   }
 }
 
-/** The events in batches of a bounded size; one that is larger alone. */
-function batchesOf(entries: readonly LogEntry[]): LogEntry[][] {
-  const batches: LogEntry[][] = [];
-  let bytes = Infinity;
-  for (const entry of entries) {
-    const size = Buffer.byteLength(JSON.stringify(entry.event));
-    if (bytes + size > MAX_BATCH_BYTES) {
-      batches.push([]);
-      bytes = 0;
-    }
-    batches.at(-1)?.push(entry);
-    bytes += size;
-  }
-  return batches;
+function sizeOf({ event }: LogEntry): number {
+  return Buffer.byteLength(JSON.stringify(event));
 }

@@ -20,7 +20,7 @@ import { RELAY } from '../log/event-log.js';
 import { LOG_START, type LogPosition } from '../log/log-position.js';
 import { LogReader } from '../log/log-reader.js';
 import { durableSubscription } from './durable-subscription.js';
-import type { LeaseHolder } from './lease-holder.js';
+import type { LeasedLoop } from './leased-loop.js';
 import { SubscriptionRunner } from './subscription-runner.js';
 import { SubscriptionStore } from './subscription-store.js';
 
@@ -41,7 +41,7 @@ interface Declared {
   /** Where it begins when it is new; with what comes, where nothing is said. */
   readonly from?: LogPosition;
   /** Makes what moves it on here, whenever this process has the lease. */
-  readonly run: () => LeaseHolder;
+  readonly run: () => LeasedLoop;
 }
 
 /**
@@ -53,7 +53,7 @@ export class DurableSubscriptions {
   private readonly logger = new Logger(DurableSubscriptions.name);
   private readonly holder = `${hostname()}/${process.pid}/${randomUUID()}`;
   private readonly declared = new Map<string, Declared>();
-  private readonly runners = new Map<string, LeaseHolder>();
+  private readonly runners = new Map<string, LeasedLoop>();
   /** Declared, and not yet known to be in the database. */
   private readonly unregistered = new Map<string, Registration>();
   private readonly relayed: Counter;

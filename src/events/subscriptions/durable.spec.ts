@@ -13,6 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource } from 'typeorm';
 import { bareApp } from '../../../test/builders/bare-app.js';
 import { eventually } from '../../../test/builders/eventually.js';
+import { settledLog } from '../../../test/builders/settled-log.js';
 import { testDatabase, type TestDatabase } from '../../../test/database/test-database.js';
 import {
   EVENT_BUS,
@@ -114,14 +115,6 @@ describe('a durable subscription', () => {
          ON (e.transaction_id, e.position) > (s.transaction_id, s.position)`,
       );
       expect(row!.behind).toBe(0);
-    });
-  /** Waits until no transaction anywhere in the cluster holds the newest events back. */
-  const visible = () =>
-    eventually(async () => {
-      const hidden = await dataSource.query<object[]>(
-        `SELECT FROM events WHERE transaction_id >= pg_snapshot_xmin(pg_current_snapshot())`,
-      );
-      expect(hidden).toHaveLength(0);
     });
 
   it('handles each event once over all replicas, and in the order of its subject', async () => {
@@ -284,7 +277,7 @@ describe('a durable subscription', () => {
     await died(3);
     const next = await replica();
     await publish(next, created(1), created(2));
-    await visible();
+    await settledLog(dataSource);
     subscribe(next, (event) => void told.push(words(event)));
     await eventually(() => expect(told).toEqual(['dataset/2']));
     expect(await deliveries('dead')).toMatchObject([
@@ -326,7 +319,7 @@ describe('a durable subscription', () => {
       created(1),
       created(2),
     );
-    await visible();
+    await settledLog(dataSource);
     const told: string[] = [];
     subscribe(next, (event) => void told.push(words(event)), {}, 'dataset.created');
     await eventually(() => expect(told).toContain('dataset/2'));
@@ -353,7 +346,7 @@ describe('a durable subscription', () => {
     await died(1);
     const app = await replica();
     await publish(app, created(1), created(2), created(3));
-    await visible();
+    await settledLog(dataSource);
     let running = 0;
     const most: number[] = [];
     subscribe(app, async () => {

@@ -1,12 +1,11 @@
 import { Logger } from '@nestjs/common';
 import { matchesEventPattern } from '../../core/events/event-pattern.js';
-import { Alarm } from '../alarm.js';
 import { POLL_MS } from '../bus-connections.js';
 import type { HandlerCalls } from '../handler-calls.js';
 import type { LogPosition } from '../log/log-position.js';
 import { PAGE, type EntrySource, type LogEntry } from '../log/entry-source.js';
 import { backoffMs, type DurableSubscription } from './durable-subscription.js';
-import type { LeaseHolder } from './lease-holder.js';
+import { LeasedLoop, type Leased } from './leased-loop.js';
 import { runInOrder, type Outcome, type Task } from './ordered-run.js';
 import type {
   Lease,
@@ -25,15 +24,12 @@ const MAX_DEATHS = 3;
 /** What one run is made of: deliveries that are due, then the log, by position. */
 type Work = { readonly due: PendingDelivery } | { readonly entry: LogEntry };
 
-interface Held {
-  readonly lease: Lease;
+interface Held extends Leased {
   readonly source: EntrySource;
   /** How far it has come; ahead of what is written down where nothing there was to be handled. */
   cursor: LogPosition;
   written: LogPosition;
   writtenAt: number;
-  /** Whether there may be deliveries that are due or hold others back. */
-  pending: boolean;
   /**
    * The holder before died with its work: so many events are handled one by one, each written down,
    * so that the one which ends the process is known by its position.
@@ -43,40 +39,27 @@ interface Held {
 }
 
 /** Handles the events of one durable subscription, for as long as this process has the lease. */
-export class SubscriptionRunner implements LeaseHolder {
+export class SubscriptionRunner extends LeasedLoop<Held> {
   private readonly logger = new Logger(SubscriptionRunner.name);
-  private readonly alarm = new Alarm();
-  private held: Held | null = null;
-  private leaseEndsAt = 0;
-  private stopping = false;
-  private readonly loop: Promise<void>;
 
   /** @param sourceFor opens what the lease's events are taken from, which rings when there are some */
   constructor(
     private readonly subscription: DurableSubscription,
-    private readonly store: SubscriptionStore,
+    store: SubscriptionStore,
     private readonly sourceFor: (ring: () => void) => EntrySource,
     private readonly calls: HandlerCalls,
   ) {
-    this.loop = this.run();
+    super(subscription.name, store);
   }
 
-  get name(): string {
-    return this.subscription.name;
+  override lose(): void {
+    void this.held?.source.close();
+    super.lose();
   }
 
-  get generation(): string | null {
-    return this.held?.lease.generation ?? null;
-  }
-
-  ring(): void {
-    this.alarm.ring();
-  }
-
-  take(lease: Lease, endsAt: number): void {
+  protected begin(lease: Lease): Held {
     const deaths = lease.attempts - 1;
-    this.lose();
-    this.held = {
+    return {
       lease,
       source: this.sourceFor(() => this.ring()),
       cursor: lease.position,
@@ -86,48 +69,21 @@ export class SubscriptionRunner implements LeaseHolder {
       careful: deaths > 0 ? PAGE : 0,
       deaths,
     };
-    this.leaseEndsAt = endsAt;
-    this.alarm.ring();
   }
 
-  keep(endsAt: number, pending: boolean): void {
-    this.leaseEndsAt = endsAt;
-    if (this.held && pending) this.held.pending = true;
-  }
-
-  lose(): void {
-    void this.held?.source.close();
-    this.held = null;
-  }
-
-  /** Lets what runs end, within the handlers' limit. */
-  async stop(): Promise<void> {
-    this.stopping = true;
-    this.alarm.ring();
-    await this.loop;
-    const { held } = this;
-    if (!held) return;
+  protected override async giveBack(held: Held): Promise<void> {
     await this.writeDown(held).catch(() => undefined);
     await held.source.close();
-    await this.store.release(held.lease).catch(() => undefined);
+    await super.giveBack(held);
   }
 
-  private async run(): Promise<void> {
-    while (!this.stopping) {
-      let more = false;
-      try {
-        if (this.held && performance.now() < this.leaseEndsAt) more = await this.step(this.held);
-      } catch (error) {
-        this.logger.warn({ err: error, subscription: this.name }, 'A subscription has to wait');
-        // What was written and what was not is unknown: begin again from what the database has.
-        this.lose();
-      }
-      if (!more) await this.alarm.sleep(POLL_MS);
-    }
+  protected fail(error: unknown): void {
+    this.logger.warn({ err: error, subscription: this.name }, 'A subscription has to wait');
+    // What was written and what was not is unknown: begin again from what the database has.
+    this.lose();
   }
 
-  /** Handles what there is, and says whether there is more. */
-  private async step(held: Held): Promise<boolean> {
+  protected async step(held: Held): Promise<boolean> {
     if (held.careful > 0) return this.stepCarefully(held);
     const due = held.pending ? await this.store.claimDue(held.lease, MAX_DUE) : [];
     const { entries, end, isFull } = await held.source.after(held.cursor);
@@ -177,7 +133,7 @@ export class SubscriptionRunner implements LeaseHolder {
     const over = performance.now() + RUN_MS;
     const outcomes = await runInOrder(tasks, (work) => this.call(work), {
       concurrency: this.subscription.concurrency,
-      isOver: () => this.stopping || performance.now() > Math.min(over, this.leaseEndsAt),
+      isOver: () => this.isOver || performance.now() > over,
     });
     const notBegun = tasks[outcomes.length]?.item;
     // What was begun is a beginning of the list: the position stops before the first that was not.
@@ -190,7 +146,7 @@ export class SubscriptionRunner implements LeaseHolder {
       parked.filter((entry) => covered.includes(entry)),
     );
     if (!(await this.store.advance(held.lease, reached, passed))) {
-      if (this.held === held) this.lose();
+      this.loseIfHeld(held);
       return false;
     }
     held.cursor = held.written = reached;
@@ -301,7 +257,7 @@ export class SubscriptionRunner implements LeaseHolder {
       held.written = held.cursor;
       held.writtenAt = performance.now();
       if (force) held.deaths = 0;
-    } else if (this.held === held) this.lose();
+    } else this.loseIfHeld(held);
   }
 
   private wants(type: string): boolean {
