@@ -6,6 +6,7 @@ import { RecordedMetrics } from '../../src/monitoring/recorded-metrics.js';
 import { QueueStore } from '../../src/queue/queue-store.js';
 import { startEventBus, type TestApp } from '../app.js';
 import { eventually } from '../builders/eventually.js';
+import { settledLog } from '../builders/settled-log.js';
 import { testDatabase, type TestDatabase } from '../database/test-database.js';
 
 let database: TestDatabase;
@@ -57,6 +58,7 @@ const refused = async (series: string) => {
   return values.reduce((sum, value) => sum + Number(value ?? 0), 0);
 };
 const eventsOf = async (subject: string, type: string) => {
+  await settledLog(dataSource);
   const { data } = await replicas[0]!.admin.api.GET('/api/v1/events', {
     params: { query: { subject, type } },
   });

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { eventually } from '../builders/eventually.js';
 import { testDatabase, type TestDatabase } from '../database/test-database.js';
 import { PROCESS_TOKEN, startServerProcess, verifyOutside } from '../server-process.js';
 
@@ -42,15 +42,18 @@ function beginUpload(url: string, size: number) {
   return { req, answer };
 }
 
+/** Waits until the server writes down what it is sent. */
+const arriving = () =>
+  eventually(async () => expect(await readdir(path.join(dataDir, 'staging'))).not.toEqual([]));
+
 describe('SIGTERM', () => {
   it('lets a running upload end, takes no new connection, and exits with 0', async () => {
     const server = await startServerProcess({ DATABASE_URL: database.url, DATA_DIR: dataDir });
     const { req, answer } = beginUpload(server.url, 2_000_000);
     req.write(Buffer.alloc(1_000_000, 1));
-    await sleep(300);
+    await arriving();
     const ended = server.end('SIGTERM');
-    await sleep(300);
-    await expect(fetch(`${server.url}/health/live`)).rejects.toThrow();
+    await eventually(() => expect(fetch(`${server.url}/health/live`)).rejects.toThrow());
     req.end(Buffer.alloc(1_000_000, 2));
     expect(await answer).toBe(201);
     expect(await ended).toBe(0);
@@ -64,7 +67,7 @@ describe('SIGTERM', () => {
     });
     const { req, answer } = beginUpload(server.url, 2_000_000);
     req.write(Buffer.alloc(1_000_000, 3));
-    await sleep(300);
+    await arriving();
     const ended = server.end('SIGTERM');
     await expect(answer).rejects.toThrow();
     expect(await ended).toBe(0);
