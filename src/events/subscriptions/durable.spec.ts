@@ -300,6 +300,7 @@ describe('a durable subscription', () => {
     await sleep(300);
     await runner.commitTransaction();
     await runner.release();
+    await settledLog(dataSource);
     const told: string[] = [];
     subscribe(next, (event) => void told.push(words(event)));
     await eventually(() => expect(told).toContain('dataset/2'));
