@@ -6,7 +6,7 @@ export class Webhooks1763600000051 implements MigrationInterface {
 
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(`
-      -- The secrets are kept as they are: each delivery is signed with them.
+      -- The secrets are sealed: each delivery is signed with them, and the database has no key.
       CREATE TABLE webhooks (
         id serial PRIMARY KEY,
         user_id integer NOT NULL REFERENCES users,

@@ -188,6 +188,29 @@ describe('a server that logs all it can', () => {
     expect(seen.map(([name]) => name)).toEqual([]);
   });
 
+  it('keeps none of them in its database', async () => {
+    const dataSource = await database.open();
+    const tables = await dataSource.query<{ name: string }[]>(
+      `SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables
+       WHERE schemaname NOT IN ('pg_catalog', 'information_schema')`,
+    );
+    expect(tables.length).toBeGreaterThan(30);
+    // The secrets of webhooks as they would lie there: PostgreSQL writes bytes in hexadecimal.
+    const hidden = Object.entries(secrets).map(([name, secret]): [string, string] => [
+      name,
+      secret.replace(/^whsec_(.+)$/, (_, text: string) =>
+        Buffer.from(text, 'base64').toString('hex'),
+      ),
+    ]);
+    const seen = await dataSource.query<object[]>(
+      `SELECT name, table_name FROM unnest($1::text[], $2::text[]) AS s (name, secret)
+       JOIN (${tables.map(({ name }) => `SELECT '${name}' AS table_name, t::text AS row FROM ${name} t`).join(' UNION ALL ')})
+         ON strpos(row, secret) > 0`,
+      [hidden.map(([name]) => name), hidden.map(([, secret]) => secret)],
+    );
+    expect(seen).toEqual([]);
+  });
+
   it('has written none of them to its log', async () => {
     await server.end('SIGTERM');
     const log = server.output();

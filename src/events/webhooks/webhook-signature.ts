@@ -1,6 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto';
 
-const SECRET_BYTES = 32;
+export const SECRET_BYTES = 32;
 const PREFIX = 'whsec_';
 
 export function newSecret(): Buffer {

@@ -12,6 +12,7 @@ import { POLL_MS } from '../bus-connections.js';
 import { WebhookAddresses } from './webhook-address.js';
 import { WebhookAlarm } from './webhook-alarm.js';
 import { WebhookFanOut } from './webhook-fan-out.js';
+import { WebhookSecrets } from './webhook-secrets.js';
 import { nextAttemptMs } from './webhook-schedule.js';
 import { post, type Answer } from './webhook-sender.js';
 import { endPending } from './webhooks.service.js';
@@ -30,6 +31,7 @@ interface Claimed {
   readonly url: string;
   readonly event: DomainEvent;
   readonly attempts: number;
+  /** Sealed, as the one before. */
   readonly secret: Buffer;
   readonly previous_secret: Buffer | null;
 }
@@ -57,6 +59,7 @@ export class WebhookWorker implements OnApplicationBootstrap, OnModuleDestroy {
     private readonly alarm: WebhookAlarm,
     private readonly addresses: WebhookAddresses,
     private readonly fanOut: WebhookFanOut,
+    private readonly secrets: WebhookSecrets,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -136,8 +139,8 @@ export class WebhookWorker implements OnApplicationBootstrap, OnModuleDestroy {
       const reason = 'Its owner may not read what it is about any more';
       return { status: null, reason, retryAfterMs: null, isFinal: true };
     }
-    const secrets = previous_secret ? [secret, previous_secret] : [secret];
     try {
+      const secrets = await this.secrets.open(secret, previous_secret);
       return judge(await post({ url, event, secrets }, this.addresses));
     } catch (error) {
       const reason = (error as Error).message;

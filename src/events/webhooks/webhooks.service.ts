@@ -7,6 +7,7 @@ import { TooManyWebhooks } from '../events.problems.js';
 import { patternsOf } from '../log/selection.js';
 import { WebhookAddresses } from './webhook-address.js';
 import { WebhookAlarm } from './webhook-alarm.js';
+import { WebhookSecrets } from './webhook-secrets.js';
 import { newSecret, secretText } from './webhook-signature.js';
 import type {
   ChangeWebhookDto,
@@ -31,6 +32,7 @@ export class WebhooksService {
     @Inject(UNIT_OF_WORK) private readonly unitOfWork: UnitOfWork,
     private readonly addresses: WebhookAddresses,
     private readonly alarm: WebhookAlarm,
+    private readonly secrets: WebhookSecrets,
     @Inject(CONFIG) private readonly config: Pick<Config, 'MAX_WEBHOOKS'>,
   ) {}
 
@@ -42,6 +44,7 @@ export class WebhooksService {
     const checked = await this.checkUrl(url);
     patternsOf(types);
     const secret = newSecret();
+    const sealed = await this.secrets.seal(secret);
     const most = this.config.MAX_WEBHOOKS;
     const webhook = await this.unitOfWork.run(async (tx) => {
       // Whoever makes two at once waits here: the user's row is the judge of how many there are.
@@ -51,7 +54,7 @@ export class WebhooksService {
          SELECT $1::integer, $2::text, $3::text[], $4::text, $5::text, $6::bytea
          WHERE (SELECT count(*) FROM webhooks WHERE user_id = $1) < $7
          RETURNING ${COLUMNS}`,
-        [userId, checked, types, subject ?? null, description ?? '', secret, most],
+        [userId, checked, types, subject ?? null, description ?? '', sealed, most],
       );
       if (row) return row;
       throw new TooManyWebhooks(most);
@@ -123,12 +126,13 @@ export class WebhooksService {
   /** Gives a new secret; messages are signed with the one before as well for a day. @throws NotFound */
   async rotate(principal: Principal, id: number): Promise<string> {
     const secret = newSecret();
+    const sealed = await this.secrets.seal(secret);
     const [row] = await this.unitOfWork.run((tx) =>
       tx.query(
         `UPDATE webhooks SET previous_secret = secret, secret = $4,
            previous_secret_until = now() + interval '${ROTATION}'
          WHERE id = $1 AND ${OWN} RETURNING id`,
-        [id, principal.userId, principal.role === 'admin', secret],
+        [id, principal.userId, principal.role === 'admin', sealed],
       ),
     );
     found(row, id);

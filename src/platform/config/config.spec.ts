@@ -37,6 +37,8 @@ describe('the configuration', () => {
     ['EVENT_BUS_KEY', 'a-key-of-the-event-bus', 'must be given with an EVENT_BUS_URL of http'],
     ['LOG_LEVEL', 'loud', 'LOG_LEVEL'],
     ['ADMIN_TOKEN', 'short', '16 characters'],
+    ['SECRETS_KEY', 'short', 'takes 32 random bytes in base64'],
+    ['SECRETS_KEY', `${'A'.repeat(43)}=,`, 'several such keys with commas'],
     ['OIDC_ISSUER', 'provider', 'the URL of an OpenID provider'],
     ['OIDC_AUDIENCE', 'varve', 'and not without'],
     ['TRUSTED_PROXIES', 'everybody', 'takes addresses'],

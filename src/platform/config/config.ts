@@ -41,6 +41,9 @@ const languages = (fallback: string) =>
       (names) => names.length <= 8 && names.every((name) => LANGUAGES.has(name)),
       `takes none, or up to 8 of ${[...LANGUAGES].join(', ')}, with commas between`,
     );
+/** 32 bytes in base64. */
+const SECRETS_KEY = /^[A-Za-z0-9+/]{43}=$/;
+
 /** What Express's `trust proxy` understands. */
 function isProxy(text: string): boolean {
   const [address = '', prefix, ...rest] = text.split('/');
@@ -131,6 +134,19 @@ const schema = z.object({
     .regex(/^[\x21-\x7e]+$/, 'takes visible ASCII characters, and no space')
     .optional()
     .describe("The first administrator's API key; without it one is made and printed once"),
+  SECRETS_KEY: z
+    .string()
+    .default('')
+    .refine(
+      (text) => text === '' || text.split(',').every((key) => SECRETS_KEY.test(key)),
+      'takes 32 random bytes in base64 (openssl rand -base64 32), or several such keys with commas between',
+    )
+    .transform((text) =>
+      text.split(',').flatMap((key) => (key ? [Buffer.from(key, 'base64')] : [])),
+    )
+    .describe(
+      'Seals the secrets that the database holds, such as those of webhooks: 32 random bytes in base64. Of several, with commas between, the first seals and all of them open. Without it a key is made and kept with the bytes',
+    ),
   OIDC_ISSUER: z
     .url({ protocol: /^https?$/, error: 'takes the URL of an OpenID provider' })
     .optional()
