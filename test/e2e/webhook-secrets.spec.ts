@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -9,6 +9,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Webhook } from 'standardwebhooks';
 import type { DataSource } from 'typeorm';
+import { OrphanSweep } from '../../src/storage/collection/orphan-sweep.js';
 import { startApp, type TestApp } from '../app.js';
 import { eventually } from '../builders/eventually.js';
 import { testDatabase, type TestDatabase } from '../database/test-database.js';
@@ -86,6 +87,10 @@ const kept = async () => {
   );
   return rows.map(({ secret }) => secret);
 };
+const placeOfKey = async () => {
+  const [origin] = await dataSource.query<{ id: string }[]>('SELECT id FROM record_origin');
+  return `records/${origin!.id}/secrets.key`;
+};
 const bytesOf = (secret: string) => Buffer.from(secret.replace('whsec_', ''), 'base64');
 const aKey = () => randomBytes(32).toString('base64');
 
@@ -109,8 +114,43 @@ describe('the secrets of webhooks', () => {
       });
       expect(signed).toHaveLength(1);
     }
-    const key = await readFile(path.join(folder, 'storage/records/secrets.key'), 'utf8');
+    const key = await readFile(path.join(folder, 'storage', await placeOfKey()), 'utf8');
     expect(Buffer.from(key, 'base64')).toHaveLength(32);
+  });
+
+  it('have a key that neither is taken for an orphan nor keeps others from being one', async () => {
+    const server = await start();
+    await create(server);
+    const hash = 'ab'.repeat(32);
+    const stray = path.join(folder, 'storage/artifacts/ab/ab');
+    await mkdir(stray, { recursive: true });
+    await writeFile(path.join(stray, hash), 'of nobody');
+    const sweep = server.app.get(OrphanSweep, { strict: false });
+    expect(await sweep.sweep('', new AbortController().signal)).toBe(1);
+    const noted = await dataSource.query<object[]>('SELECT FROM storage_deletions');
+    expect(noted).toHaveLength(1);
+  });
+
+  it('wait for their key where it is damaged, and nothing else does', async () => {
+    const { secret } = await create(await start());
+    await stop();
+    const place = path.join(folder, 'storage', await placeOfKey());
+    const key = await readFile(place);
+    await writeFile(place, 'scribbled over');
+    const server = await start();
+    const { response } = await server.admin.api.POST('/api/v1/webhooks', {
+      body: { url: hook, types: ['dataset.created'] },
+    });
+    expect(response.status).toBe(503);
+    expect((await happen(server)).response.status).toBe(201);
+    await eventually(async () =>
+      expect(await dataSource.query('SELECT last_error FROM webhook_deliveries')).toEqual([
+        { last_error: expect.stringContaining('is damaged') },
+      ]),
+    );
+    await writeFile(place, key);
+    await dataSource.query('UPDATE webhook_deliveries SET due_at = now()');
+    await expectSigned(secret);
   });
 
   it('are sealed at the start where they lie there in clear', async () => {

@@ -9,7 +9,7 @@ import {
   ApiTags,
 } from '@nestjs/swagger';
 import type { Principal } from '../../core/principal.js';
-import { InvalidInput, NotFound, Unauthenticated } from '../../core/problems.js';
+import { InvalidInput, NotFound, Unauthenticated, Unavailable } from '../../core/problems.js';
 import { SignedIn } from '../../platform/http/access.decorators.js';
 import { IdParam } from '../../platform/http/id-param.decorator.js';
 import { ShownOnce } from '../../platform/http/idempotency.js';
@@ -60,7 +60,7 @@ export class WebhooksController {
       'Messages follow Standard Webhooks: `webhook-id` (the event’s), `webhook-timestamp` and `webhook-signature`. They are the events that you may read when they are sent. What fails is tried again for a day; where everything has failed for as long, the webhook is disabled. The answer holds the secret, this once; so it takes no Idempotency-Key.',
   })
   @ApiCreatedResponse({ type: CreatedWebhookView })
-  @Problems(InvalidInput, Unauthenticated, TooManyWebhooks)
+  @Problems(InvalidInput, Unauthenticated, TooManyWebhooks, Unavailable)
   async create(
     @CurrentPrincipal() principal: Principal,
     @Body() body: CreateWebhookDto,
@@ -137,7 +137,7 @@ export class WebhooksController {
       'For a day messages are signed with the one before as well. The answer holds the secret, this once; so it takes no Idempotency-Key.',
   })
   @ApiCreatedResponse({ type: WebhookSecretView })
-  @Problems(InvalidInput, Unauthenticated, NotFound)
+  @Problems(InvalidInput, Unauthenticated, NotFound, Unavailable)
   async rotate(
     @CurrentPrincipal() principal: Principal,
     @IdParam('webhookId') id: number,

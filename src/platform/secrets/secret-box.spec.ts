@@ -28,8 +28,8 @@ describe('a secret box', () => {
       expect(() => box.open(changed, 'webhooks')).toThrow(CannotUnseal);
       expect(() => box.open(sealed.subarray(0, at), 'webhooks')).toThrow(CannotUnseal);
     }
-    expect(() => box.open(sealed, 'webhook')).toThrow('changed');
-    expect(() => box.open(randomBytes(32), 'webhooks')).toThrow('another key');
+    expect(() => box.open(sealed, 'webhook')).toThrow(CannotUnseal);
+    expect(() => box.open(randomBytes(32), 'webhooks')).toThrow(CannotUnseal);
   });
 
   it('seals with the newest of its keys, and opens with each', () => {
@@ -40,6 +40,6 @@ describe('a secret box', () => {
     expect(box.isNewest(before)).toBe(false);
     const after = box.seal(Buffer.from('x'), 'p');
     expect(box.isNewest(after)).toBe(true);
-    expect(() => new SecretBox([older]).open(after, 'p')).toThrow('another key');
+    expect(() => new SecretBox([older]).open(after, 'p')).toThrow(CannotUnseal);
   });
 });

@@ -12,8 +12,8 @@ const HEAD_BYTES = FORMAT.length + FINGERPRINT_BYTES;
 
 /** None of the keys has sealed this, or it has been changed since. */
 export class CannotUnseal extends Error {
-  constructor(reason: string) {
-    super(reason);
+  constructor() {
+    super('The secret was sealed with another key, or has been changed since.');
     this.name = 'CannotUnseal';
   }
 }
@@ -47,8 +47,15 @@ export class SecretBox {
 
   /** @throws CannotUnseal */
   open(sealed: Buffer, purpose: string): Buffer {
+    const secret = this.tryOpen(sealed, purpose);
+    if (secret) return secret;
+    throw new CannotUnseal();
+  }
+
+  /** Null for what none of the keys has sealed for this purpose, or what was changed since. */
+  tryOpen(sealed: Buffer, purpose: string): Buffer | null {
     const key = this.keys.get(sealed.subarray(0, HEAD_BYTES).toString('hex'));
-    if (!key) throw new CannotUnseal('The secret was sealed with another key.');
+    if (!key) return null;
     try {
       const nonce = sealed.subarray(HEAD_BYTES, HEAD_BYTES + NONCE_BYTES);
       const cipher = createDecipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES })
@@ -57,7 +64,7 @@ export class SecretBox {
       const secret = cipher.update(sealed.subarray(HEAD_BYTES + NONCE_BYTES, -TAG_BYTES));
       return Buffer.concat([secret, cipher.final()]);
     } catch {
-      throw new CannotUnseal('The secret has been changed since it was sealed.');
+      return null;
     }
   }
 }
