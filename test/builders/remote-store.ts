@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, get, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Transform } from 'node:stream';
+import { pipeline, Transform } from 'node:stream';
 import {
   ObjectMissing,
   STORAGE_BACKEND,
@@ -42,7 +42,13 @@ export class RemoteStore {
       store.stored(key, range).then(
         (bytes) => {
           res.statusCode = range ? 206 : 200;
-          bytes.pipe(store.damage(() => res.destroy())).pipe(res);
+          // What is cut off in the middle closes the file as well.
+          pipeline(
+            bytes,
+            store.damage(() => res.destroy()),
+            res,
+            () => undefined,
+          );
         },
         () => {
           res.statusCode = 404;
