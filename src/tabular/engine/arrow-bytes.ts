@@ -11,6 +11,7 @@ const FIRST_ROOM = 64 * 1024;
 export class BytesColumn extends Column {
   private readonly offsets: Int32Array;
   private bytes: Uint8Array = new Uint8Array(FIRST_ROOM);
+  private view = new DataView(this.bytes.buffer);
   private used = 0;
 
   constructor(name: string, type: Utf8 | Binary, capacity: number) {
@@ -28,16 +29,23 @@ export class BytesColumn extends Column {
     const words = new Uint32Array(items.buffer, items.byteOffset, (rows * ITEM_BYTES) / 4);
     const start = this.used;
     this.placeRows(words, vector.validBits(), rows);
-    this.reserve(this.used);
+    this.reserve(this.used + LONGEST_INLINE);
     const long = new LongValues(items, this.bytes);
     for (let row = 0, to = start; row < rows; row += 1) {
       const end = this.offsets[this.filled + row + 1] as number;
       if (end - to > LONGEST_INLINE) long.add(row, words, to, end - to);
-      else
-        for (let from = row * ITEM_BYTES + 4; to < end;) this.bytes[to++] = items[from++] as number;
+      else this.copyInline(words, row, to, end - to);
       to = end;
     }
     long.copy();
+  }
+
+  /** Word by word: what this writes beyond the value, those behind it write again. */
+  private copyInline(words: Uint32Array, row: number, to: number, length: number): void {
+    const at = (row * ITEM_BYTES) / 4 + 1;
+    this.view.setUint32(to, words[at] as number, true);
+    if (length > 4) this.view.setUint32(to + 4, words[at + 1] as number, true);
+    if (length > 8) this.view.setUint32(to + 8, words[at + 2] as number, true);
   }
 
   /** Settles where each row's bytes will lie. */
@@ -54,6 +62,7 @@ export class BytesColumn extends Column {
     const larger = new Uint8Array(Math.max(this.bytes.length * 2, needed));
     larger.set(this.bytes);
     this.bytes = larger;
+    this.view = new DataView(larger.buffer);
   }
 
   protected override dataOf(common: Common): Data {

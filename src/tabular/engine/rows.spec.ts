@@ -256,11 +256,11 @@ describe('rows as Arrow', () => {
          CASE WHEN i % 4 > 0 THEN i % 2 = 0 END AS flag,
          (-i / 10)::DECIMAL(4,1) AS d2, (-i / 10)::DECIMAL(9,1) AS d4,
          (-i * 10000000000)::DECIMAL(18,0) AS d8, (-i * 10000000000)::DECIMAL(30,0) AS d16
-       FROM range(400) t(i)`,
+       FROM range(5000) t(i)`,
     );
-    const { body } = await page(source, { format: 'arrow', limit: 400 });
+    const { body } = await page(source, { format: 'arrow', limit: 5000 });
     const rows = tableFromIPC(body).toArray() as Record<string, unknown>[];
-    expect(rows).toHaveLength(400);
+    expect(rows).toHaveLength(5000);
     rows.forEach((row, i) => {
       const { text, bin, flag, d2, d4, d8, d16 } = row;
       expect(text).toBe(i % 5 > 0 ? 'ä'.repeat((i * 7) % 40) + i : null);
