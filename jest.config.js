@@ -12,6 +12,8 @@ export default {
   // Ends what hangs; no test is about time, and the machine may be a busy one.
   testTimeout: 300_000,
   maxWorkers: 2,
+  // Of each file that a worker has run some stays with it, which makes those behind it ever slower.
+  workerIdleMemoryLimit: '1GB',
   coverageProvider: 'v8',
   collectCoverageFrom: ['src/**/*.ts', '!src/**/*.spec.ts'],
   coverageReporters: ['text', 'json-summary', 'lcovonly'],
