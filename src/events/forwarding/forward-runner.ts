@@ -50,11 +50,11 @@ export class ForwardRunner extends LeasedLoop<Held> {
     return { lease, pending: true, cursor: lease.position };
   }
 
-  protected async fail(error: unknown): Promise<void> {
+  protected async fail(error: unknown, held: Held): Promise<void> {
     if (error instanceof RemoteAway) return this.pause(error);
     this.logger.warn({ err: error }, 'Forwarding events has to wait');
     // What was written and what was not is unknown: begin again from what the database has.
-    this.lose();
+    this.loseIfHeld(held);
   }
 
   /** Waits longer and longer for the remote, whatever is published meanwhile. */

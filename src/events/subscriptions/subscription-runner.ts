@@ -77,10 +77,10 @@ export class SubscriptionRunner extends LeasedLoop<Held> {
     await super.giveBack(held);
   }
 
-  protected fail(error: unknown): void {
+  protected fail(error: unknown, held: Held): void {
     this.logger.warn({ err: error, subscription: this.name }, 'A subscription has to wait');
     // What was written and what was not is unknown: begin again from what the database has.
-    this.lose();
+    this.loseIfHeld(held);
   }
 
   protected async step(held: Held): Promise<boolean> {
@@ -238,7 +238,7 @@ export class SubscriptionRunner extends LeasedLoop<Held> {
     const attempts = held.deaths;
     const passed: Passed[] = [{ entry, attempts, error, next: 'dead' }];
     if (!(await this.store.advance(held.lease, entry.position, passed))) {
-      this.lose();
+      this.loseIfHeld(held);
       return false;
     }
     held.cursor = held.written = entry.position;

@@ -24,11 +24,13 @@ export class CannotUnseal extends Error {
  */
 export class SecretBox {
   private readonly newest: Buffer;
+  private readonly head: Buffer;
   private readonly keys: ReadonlyMap<string, Buffer>;
 
   /** @param keys of 32 bytes each: the first seals, all of them open */
   constructor(keys: readonly [Buffer, ...Buffer[]]) {
     this.newest = keys[0];
+    this.head = headOf(keys[0]);
     this.keys = new Map(keys.map((key) => [headOf(key).toString('hex'), key]));
   }
 
@@ -37,12 +39,12 @@ export class SecretBox {
     const nonce = randomBytes(NONCE_BYTES);
     const cipher = createCipheriv(CIPHER, this.newest, nonce).setAAD(Buffer.from(purpose));
     const sealed = Buffer.concat([cipher.update(secret), cipher.final()]);
-    return Buffer.concat([headOf(this.newest), nonce, sealed, cipher.getAuthTag()]);
+    return Buffer.concat([this.head, nonce, sealed, cipher.getAuthTag()]);
   }
 
   /** Whether it was sealed with the key that seals now. */
   isNewest(sealed: Buffer): boolean {
-    return headOf(this.newest).equals(sealed.subarray(0, HEAD_BYTES));
+    return this.head.equals(sealed.subarray(0, HEAD_BYTES));
   }
 
   /** @throws CannotUnseal */
