@@ -101,13 +101,18 @@ describe('a durable subscription', () => {
       );
       return row?.holder ?? null;
     });
-  /** Leaves the subscription as a process does that was killed while it handled, so many times. */
-  const died = (times: number) =>
-    dataSource.query(
+  /** Leaves the subscription as processes do that were killed while they handled, so many times. */
+  const died = async (times: number, pattern?: string) => {
+    const app = await replica();
+    subscribe(app, () => undefined, {}, pattern);
+    await held();
+    await app.close();
+    await dataSource.query(
       `UPDATE event_subscriptions
        SET holder = 'dead', attempts = $1, lease_until = now() - interval '1 second'`,
       [times],
     );
+  };
   const caughtUp = () =>
     eventually(async () => {
       const [row] = await dataSource.query<{ behind: number }[]>(
@@ -269,11 +274,7 @@ describe('a durable subscription', () => {
   });
 
   it('is taken over from a process that has died, which then counts as an attempt', async () => {
-    const app = await replica();
     const told: string[] = [];
-    subscribe(app, (event) => void told.push(words(event)));
-    await held();
-    await app.close();
     await died(3);
     const next = await replica();
     await publish(next, created(1), created(2));
@@ -289,10 +290,6 @@ describe('a durable subscription', () => {
     const runner = dataSource.createQueryRunner();
     await runner.startTransaction();
     await runner.query('SELECT pg_current_xact_id()');
-    const first = await replica();
-    subscribe(first, () => undefined);
-    await held();
-    await first.close();
     await died(3);
     // Its feed begins where the subscription does, and looks again ever more rarely.
     const next = await replica();
@@ -308,11 +305,7 @@ describe('a durable subscription', () => {
   });
 
   it('finds what ended a process behind events that are not its own', async () => {
-    const first = await replica();
-    subscribe(first, () => undefined, {}, 'dataset.created');
-    await held();
-    await first.close();
-    await died(3);
+    await died(3, 'dataset.created');
     const next = await replica();
     await publish(
       next,
@@ -328,10 +321,6 @@ describe('a durable subscription', () => {
   });
 
   it('is no further attempt where the same process takes it again', async () => {
-    const app = await replica();
-    subscribe(app, () => undefined);
-    await held();
-    await app.close();
     await died(3);
     const store = (await replica()).get(SubscriptionStore);
     const claim = () => store.claim([NAME], 'another', 60_000);
@@ -340,10 +329,6 @@ describe('a durable subscription', () => {
   });
 
   it('goes one by one after a death, so that what caused it is known', async () => {
-    const first = await replica();
-    subscribe(first, () => undefined);
-    await held();
-    await first.close();
     await died(1);
     const app = await replica();
     await publish(app, created(1), created(2), created(3));
